@@ -1,0 +1,1 @@
+//! Checked, borrowed views of GGUF files.

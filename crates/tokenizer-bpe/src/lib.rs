@@ -1,0 +1,1 @@
+//! Tokenizers and chat templates straight from GGUF metadata.

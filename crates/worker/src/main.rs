@@ -1,0 +1,3 @@
+//! worker-orcd.
+
+fn main() {}
