@@ -1,0 +1,160 @@
+//! A loaded model without its backend in the type: what most callers want.
+
+use std::sync::Arc;
+
+use gguf::GgufFile;
+
+use crate::backend::Backend;
+use crate::backend::cpu::CpuBackend;
+use crate::batch::Batch;
+use crate::config::LlamaConfig;
+use crate::error::{Error, Result};
+use crate::model::{Executor, Logits, Model};
+use crate::plan::ExecutorOptions;
+use crate::session::Session;
+use crate::trace::Trace;
+
+/// Where a model runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The host's processor.
+    Cpu {
+        /// Threads that compute.
+        threads: usize,
+    },
+}
+
+impl Device {
+    /// The host's processor with every thread it offers.
+    pub fn cpu() -> Self {
+        Self::Cpu {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// An NVIDIA GPU.
+    ///
+    /// # Errors
+    /// [`Error::DeviceUnavailable`], always: this version has no CUDA backend.
+    pub fn cuda(ordinal: usize) -> Result<Self> {
+        Err(Error::DeviceUnavailable {
+            device: format!("cuda:{ordinal}"),
+            reason: "this version has no CUDA backend; use the CPU".to_owned(),
+        })
+    }
+}
+
+/// How to load a model.
+#[derive(Default)]
+pub struct LoadOptions<'a> {
+    /// Called with the bytes of weights taken over so far and the bytes of all of them.
+    pub progress: Option<&'a mut dyn FnMut(u64, u64)>,
+}
+
+/// A model on some device, ready to be run. Cheap to clone: the weights are shared.
+#[derive(Clone)]
+pub struct LlamaModel {
+    runtime: Arc<dyn Runtime>,
+    config: LlamaConfig,
+}
+
+impl LlamaModel {
+    /// Loads a model onto a device. Weights stay in the file's mapping where the device can read
+    /// them there.
+    ///
+    /// # Errors
+    /// The file is no model of the family, or the device cannot hold it.
+    pub fn load(file: &GgufFile, device: &Device, options: LoadOptions<'_>) -> Result<Self> {
+        match device {
+            Device::Cpu { threads } => Self::load_with(file, CpuBackend::detect(*threads), options),
+        }
+    }
+
+    /// Loads a model onto a given backend.
+    ///
+    /// # Errors
+    /// See [`LlamaModel::load`].
+    pub fn load_with<B: Backend>(
+        file: &GgufFile,
+        backend: B,
+        options: LoadOptions<'_>,
+    ) -> Result<Self> {
+        let total = file
+            .tensors()
+            .map(|tensor| tensor.bytes().len() as u64)
+            .sum();
+        let mut callback = options.progress;
+        let mut progress = |done| {
+            if let Some(callback) = &mut callback {
+                callback(done, total);
+            }
+        };
+        let model = Model::load(file, backend, &mut progress)?;
+        Ok(Self {
+            config: model.config().clone(),
+            runtime: Arc::new(Arc::new(model)),
+        })
+    }
+
+    /// The hyperparameters.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    /// The device in a few words.
+    pub fn device_description(&self) -> String {
+        self.runtime.description()
+    }
+
+    /// A session for one sequence of up to `context_length` positions.
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`], or the device is out of memory.
+    pub fn session(&self, context_length: usize) -> Result<Session> {
+        let options = ExecutorOptions::single(context_length);
+        Ok(Session::new(
+            self.executor(&options)?,
+            &self.config,
+            &options,
+        ))
+    }
+
+    /// An executor for batches of mixed sequences.
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`], or the device is out of memory.
+    pub fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>> {
+        self.runtime.executor(options)
+    }
+}
+
+/// A model behind an unnamed backend.
+trait Runtime: Send + Sync {
+    fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>>;
+    fn description(&self) -> String;
+}
+
+impl<B: Backend> Runtime for Arc<Model<B>> {
+    fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>> {
+        Ok(Box::new(Executor::new(Self::clone(self), options)?))
+    }
+
+    fn description(&self) -> String {
+        self.backend().description()
+    }
+}
+
+/// An [`Executor`] behind an unnamed backend.
+pub trait Execute: Send {
+    /// See [`Executor::forward`].
+    ///
+    /// # Errors
+    /// See [`Executor::forward`].
+    fn forward(&mut self, batch: &Batch, trace: Option<&mut Trace>) -> Result<Logits<'_>>;
+}
+
+impl<B: Backend> Execute for Executor<B> {
+    fn forward(&mut self, batch: &Batch, trace: Option<&mut Trace>) -> Result<Logits<'_>> {
+        Executor::forward(self, batch, trace)
+    }
+}

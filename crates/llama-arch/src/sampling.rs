@@ -1,0 +1,249 @@
+//! From logits to a token.
+//!
+//! Order: logit bias, penalties, temperature, top-k, top-p, min-p, draw. Temperature 0 is the
+//! largest logit, ties to the lowest id. Otherwise every candidate's scaled logit gets a Gumbel
+//! noise drawn from (seed, position, id) and the largest sum wins, which draws from the softmax
+//! without a running sum: the result does not depend on the order of the vocabulary or on what
+//! else is sampled, and a device can do it as one reduction.
+
+mod filter;
+mod philox;
+mod stop;
+
+pub use philox::Philox;
+pub use stop::{StopMatcher, Stopped};
+
+use crate::error::{Error, Result};
+
+/// How to choose the next token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SamplingParams {
+    /// 0 (greedy) to 2.
+    pub temperature: f32,
+    /// Keep the `k` most likely tokens; 0: all.
+    pub top_k: usize,
+    /// Keep the fewest most likely tokens whose probabilities reach this sum; 1: all.
+    pub top_p: f32,
+    /// Drop tokens less likely than this share of the most likely one; 0: none.
+    pub min_p: f32,
+    /// Divides positive and multiplies negative logits of tokens in prompt and output; 1: off.
+    pub repetition_penalty: f32,
+    /// Subtracted once from the logits of tokens in the output.
+    pub presence_penalty: f32,
+    /// Subtracted for each occurrence in the output.
+    pub frequency_penalty: f32,
+    /// Added to the logits of these ids.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Key of the random numbers.
+    pub seed: u64,
+    /// Report log probabilities of this many most likely tokens beside the chosen one's.
+    pub top_logprobs: usize,
+    /// Ids that end the output; they are not part of it.
+    pub stop_tokens: Vec<u32>,
+}
+
+impl Default for SamplingParams {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: Vec::new(),
+            seed: 0,
+            top_logprobs: 0,
+            stop_tokens: Vec::new(),
+        }
+    }
+}
+
+impl SamplingParams {
+    /// Checks every parameter against its range and every id against the vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSampling`] or [`Error::TokenOutOfRange`].
+    pub fn check(&self, vocab: usize) -> Result<()> {
+        let ranges = [
+            ("temperature", self.temperature, 0.0..=2.0),
+            ("top_p", self.top_p, f32::MIN_POSITIVE..=1.0),
+            ("min_p", self.min_p, 0.0..=1.0),
+            ("repetition_penalty", self.repetition_penalty, 0.01..=100.0),
+            ("presence_penalty", self.presence_penalty, -2.0..=2.0),
+            ("frequency_penalty", self.frequency_penalty, -2.0..=2.0),
+        ];
+        let biases = self
+            .logit_bias
+            .iter()
+            .map(|&(_, b)| ("logit_bias", b, -100.0..=100.0));
+        for (name, value, range) in ranges.into_iter().chain(biases) {
+            if !range.contains(&value) {
+                return Err(Error::InvalidSampling { name, value, range });
+            }
+        }
+        let ids = self
+            .logit_bias
+            .iter()
+            .map(|&(id, _)| id)
+            .chain(self.stop_tokens.iter().copied());
+        match ids.into_iter().find(|&id| id as usize >= vocab) {
+            Some(id) => Err(Error::TokenOutOfRange { id, vocab }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A chosen token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    /// Its id.
+    pub id: u32,
+    /// Natural logarithm of its probability under the unmodified logits.
+    pub logprob: f32,
+    /// The most likely tokens under the unmodified logits, most likely first.
+    pub top_logprobs: Vec<(u32, f32)>,
+}
+
+/// Chooses tokens of one request. Holds scratch memory and counts, no randomness: equal inputs
+/// give equal tokens.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    params: SamplingParams,
+    logits: Vec<f32>,
+    /// Occurrences of each id in the output, for ids that occur.
+    generated: Vec<(u32, u32)>,
+    /// Distinct ids of prompt and output.
+    seen: Vec<u32>,
+    candidates: Vec<u32>,
+}
+
+impl Sampler {
+    /// A sampler for a request with this prompt.
+    ///
+    /// # Errors
+    /// See [`SamplingParams::check`].
+    pub fn new(params: SamplingParams, prompt: &[u32], vocab: usize) -> Result<Self> {
+        params.check(vocab)?;
+        let mut seen = prompt.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        Ok(Self {
+            params,
+            logits: Vec::with_capacity(vocab),
+            generated: Vec::new(),
+            seen,
+            candidates: Vec::new(),
+        })
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &SamplingParams {
+        &self.params
+    }
+
+    /// Chooses the token at `position` of the sequence from the `[vocab]` logits of the position
+    /// before it, and counts it as output.
+    pub fn sample(&mut self, logits: &[f32], position: usize) -> Sampled {
+        self.logits.clear();
+        self.logits.extend_from_slice(logits);
+        self.penalise();
+        let id = if self.params.temperature == 0.0 {
+            self.greedy()
+        } else {
+            self.draw(position)
+        };
+        self.count(id);
+        let normaliser = log_sum_exp(logits);
+        Sampled {
+            id,
+            logprob: (f64::from(logits[id as usize]) - normaliser) as f32,
+            top_logprobs: self.top_logprobs(logits, normaliser),
+        }
+    }
+
+    fn penalise(&mut self) {
+        let params = &self.params;
+        for &(id, bias) in &params.logit_bias {
+            self.logits[id as usize] += bias;
+        }
+        if params.repetition_penalty != 1.0 {
+            for &id in &self.seen {
+                let logit = &mut self.logits[id as usize];
+                if *logit > 0.0 {
+                    *logit /= params.repetition_penalty;
+                } else {
+                    *logit *= params.repetition_penalty;
+                }
+            }
+        }
+        for &(id, count) in &self.generated {
+            self.logits[id as usize] -=
+                params.presence_penalty + params.frequency_penalty * count as f32;
+        }
+    }
+
+    fn greedy(&self) -> u32 {
+        argmax(self.logits.iter().copied().zip(0..))
+    }
+
+    fn draw(&mut self, position: usize) -> u32 {
+        let temperature = self.params.temperature;
+        for logit in &mut self.logits {
+            *logit /= temperature;
+        }
+        filter::candidates(&self.logits, &self.params, &mut self.candidates);
+        let philox = Philox::new(self.params.seed);
+        let noisy = self.candidates.iter().map(|&id| {
+            let noise = philox.gumbel(position as u64, id);
+            (self.logits[id as usize] + noise, id)
+        });
+        argmax(noisy)
+    }
+
+    fn count(&mut self, id: u32) {
+        match self.generated.binary_search_by_key(&id, |&(id, _)| id) {
+            Ok(at) => self.generated[at].1 += 1,
+            Err(at) => self.generated.insert(at, (id, 1)),
+        }
+        if let Err(at) = self.seen.binary_search(&id) {
+            self.seen.insert(at, id);
+        }
+    }
+
+    fn top_logprobs(&mut self, logits: &[f32], normaliser: f64) -> Vec<(u32, f32)> {
+        if self.params.top_logprobs == 0 {
+            return Vec::new();
+        }
+        filter::all(logits.len(), &mut self.candidates);
+        filter::keep_top(logits, self.params.top_logprobs, &mut self.candidates);
+        filter::sort(logits, &mut self.candidates);
+        let logprob = |id: u32| (f64::from(logits[id as usize]) - normaliser) as f32;
+        self.candidates
+            .iter()
+            .map(|&id| (id, logprob(id)))
+            .collect()
+    }
+}
+
+/// The id with the largest value; the lowest such id.
+fn argmax(values: impl Iterator<Item = (f32, u32)>) -> u32 {
+    let mut best = (f32::NEG_INFINITY, u32::MAX);
+    for (value, id) in values {
+        if value > best.0 || (value == best.0 && id < best.1) {
+            best = (value, id);
+        }
+    }
+    best.1
+}
+
+/// `ln(sum of e^logit)`, in f64.
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = logits
+        .iter()
+        .map(|&logit| (f64::from(logit) - max).exp())
+        .sum();
+    max + sum.ln()
+}
