@@ -313,7 +313,7 @@ impl Keys<'_> {
     fn head_dim(&self, hidden: usize, n_heads: usize) -> Result<usize> {
         let head_dim = match self.find_u64("attention.key_length")? {
             Some(_) => self.dimension("attention.key_length")?,
-            None if hidden % n_heads == 0 => hidden / n_heads,
+            None if hidden.is_multiple_of(n_heads) => hidden / n_heads,
             None => {
                 let constraint = format!("it must divide the width {hidden}");
                 return Err(self.out_of_range("attention.head_count", n_heads, &constraint));

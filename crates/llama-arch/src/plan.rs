@@ -9,7 +9,7 @@ use crate::model::BufferWidths;
 use crate::rope::RopeTable;
 
 /// Rows of a prefill chunk, unless asked otherwise.
-pub const DEFAULT_MAX_ROWS: usize = 128;
+const DEFAULT_MAX_ROWS: usize = 128;
 
 /// What an executor is planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

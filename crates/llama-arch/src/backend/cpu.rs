@@ -210,7 +210,7 @@ impl Backend for CpuBackend {
     ) -> Result<()> {
         out.rows = x.rows;
         self.for_each_row(out, |row, out| {
-            elementwise::rms_norm(x.row(row), weight, eps, out)
+            elementwise::rms_norm(x.row(row), weight, eps, out);
         });
         Ok(())
     }
