@@ -137,10 +137,15 @@ impl<B: Backend> Binder<'_, B> {
         ffn: usize,
     ) -> Result<B::Matrix> {
         let (gate, up) = (name("ffn_gate.weight"), name("ffn_up.weight"));
-        let parts: &[(String, usize)] = if self.file.find_tensor(&gate).is_some() {
-            &[(gate, ffn), (up, ffn)]
-        } else {
+        let up_rows = self
+            .file
+            .find_tensor(&up)
+            .and_then(|up| up.dims().get(1).copied());
+        let fused = self.file.find_tensor(&gate).is_none() && up_rows == Some(2 * ffn as u64);
+        let parts: &[(String, usize)] = if fused {
             &[(up, 2 * ffn)]
+        } else {
+            &[(gate, ffn), (up, ffn)]
         };
         self.stack(parts, hidden)
     }
