@@ -82,6 +82,12 @@ impl Architecture {
         }
     }
 
+    /// Whether files hold Q, K and V, and gate and up, as one tensor each. Other layouts are
+    /// read too; this says which tensor is missing when none is there.
+    pub fn fused(self) -> bool {
+        self == Self::Phi3
+    }
+
     /// Biases of the Q, K and V projections.
     pub fn qkv_bias(self) -> Presence {
         match self {

@@ -110,38 +110,41 @@ impl<B: Backend> Binder<'_, B> {
             qk_norm: self.qk_norm(&name, config)?,
             attn_output: self.matrix(&name("attn_output.weight"), config.q_width(), hidden)?,
             ffn_norm: self.vector(&name("ffn_norm.weight"), hidden)?,
-            gate_up: self.gate_up(&name, hidden, ffn)?,
+            gate_up: self.gate_up(&name, config)?,
             ffn_down: self.matrix(&name("ffn_down.weight"), ffn, hidden)?,
         })
     }
 
     fn qkv(&mut self, name: &dyn Fn(&str) -> String, config: &LlamaConfig) -> Result<B::Matrix> {
         let (q, kv) = (config.q_width(), config.kv_width());
-        let fused = name("attn_qkv.weight");
-        let parts: &[(String, usize)] = if self.file.find_tensor(&fused).is_some() {
-            &[(fused, q + 2 * kv)]
-        } else {
-            &[
-                (name("attn_q.weight"), q),
-                (name("attn_k.weight"), kv),
-                (name("attn_v.weight"), kv),
-            ]
-        };
+        let (fused, split) = (name("attn_qkv.weight"), name("attn_q.weight"));
+        let has = |name: &str| self.file.find_tensor(name).is_some();
+        let parts: &[(String, usize)] =
+            if has(&fused) || config.architecture.fused() && !has(&split) {
+                &[(fused, q + 2 * kv)]
+            } else {
+                &[
+                    (split, q),
+                    (name("attn_k.weight"), kv),
+                    (name("attn_v.weight"), kv),
+                ]
+            };
         self.stack(parts, config.hidden)
     }
 
     fn gate_up(
         &mut self,
         name: &dyn Fn(&str) -> String,
-        hidden: usize,
-        ffn: usize,
+        config: &LlamaConfig,
     ) -> Result<B::Matrix> {
+        let (hidden, ffn) = (config.hidden, config.ffn);
         let (gate, up) = (name("ffn_gate.weight"), name("ffn_up.weight"));
         let up_rows = self
             .file
             .find_tensor(&up)
             .and_then(|up| up.dims().get(1).copied());
-        let fused = self.file.find_tensor(&gate).is_none() && up_rows == Some(2 * ffn as u64);
+        let fused = self.file.find_tensor(&gate).is_none()
+            && (config.architecture.fused() || up_rows == Some(2 * ffn as u64));
         let parts: &[(String, usize)] = if fused {
             &[(up, 2 * ffn)]
         } else {
