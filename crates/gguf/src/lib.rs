@@ -40,7 +40,7 @@ mod tensor;
 mod writer;
 
 pub use block::TensorType;
-pub use dequant::dequantize;
+pub use dequant::{dequantize, f16_to_f32};
 pub use error::Error;
 pub use file::{GgufFile, Warnings};
 pub use metadata::{ArrayValue, Metadata, StrArray, Value, ValueType};
