@@ -13,14 +13,14 @@ pub fn dequantize_row_q2_k(bytes: &[u8], out: &mut [f32]) {
         .zip(out.as_chunks_mut::<256>().0)
     {
         let (scales, rest) = split::<16, 68, 84>(block);
-        let (quants, [d0, d1, m0, m1]) = split::<64, 4, 68>(rest);
+        let (packed, [d0, d1, m0, m1]) = split::<64, 4, 68>(rest);
         let (d, dmin) = (half_at(*d0, *d1), half_at(*m0, *m1));
+        let quants = two_bits(packed);
+        let minima = scales.map(|packed| dmin * f32::from(packed >> 4));
+        let scales = scales.map(|packed| d * f32::from(packed & 15));
         for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            let scale = d * f32::from(scales[group] & 15);
-            let minimum = dmin * f32::from(scales[group] >> 4);
-            let (from, shift) = two_bit_group(group);
             for i in 0..16 {
-                out[i] = scale * f32::from(quants[from + i] >> shift & 3) - minimum;
+                out[i] = scales[group] * f32::from(quants[group * 16 + i]) - minima[group];
             }
         }
     }
@@ -37,28 +37,45 @@ pub fn dequantize_row_q3_k(bytes: &[u8], out: &mut [f32]) {
         .zip(out.as_chunks_mut::<256>().0)
     {
         let (third, rest) = split::<32, 78, 110>(block);
-        let (quants, rest) = split::<64, 14, 78>(rest);
+        let (packed, rest) = split::<64, 14, 78>(rest);
         let (scales, [d0, d1]) = split::<12, 2, 14>(rest);
         let d = half_at(*d0, *d1);
+        let mut quants = two_bits(packed);
+        for (bit, quants) in quants.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            for i in 0..32 {
+                quants[i] |= (third[i] >> bit & 1) << 2;
+            }
+        }
         for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
             // The low four bits of all scales stand in eight bytes, the high two in four more.
             let low = scales[group % 8] >> (group / 8 * 4) & 15;
             let high = scales[8 + group % 4] >> (group / 4 * 2) & 3;
             let scale = d * (f32::from(low | high << 4) - 32.0);
-            let (from, shift) = two_bit_group(group);
             for i in 0..16 {
-                let third = third[group % 2 * 16 + i] >> (group / 2) & 1;
-                let quant = quants[from + i] >> shift & 3 | third << 2;
-                out[i] = scale * (f32::from(quant) - 4.0);
+                out[i] = scale * (f32::from(quants[group * 16 + i]) - 4.0);
             }
         }
     }
 }
 
-/// Where the 2-bit quants of a group of 16 begin, and by how much they are shifted.
+/// The 2-bit quants of a block: in each 32 bytes, the lowest bits of all come first.
 #[inline(always)]
-fn two_bit_group(group: usize) -> (usize, usize) {
-    (group / 8 * 32 + group % 2 * 16, group % 8 / 2 * 2)
+fn two_bits(packed: &[u8; 64]) -> [u8; 256] {
+    let mut quants = [0; 256];
+    let halves = packed
+        .as_chunks::<32>()
+        .0
+        .iter()
+        .zip(quants.as_chunks_mut::<128>().0);
+    for (packed, quants) in halves {
+        for i in 0..32 {
+            quants[i] = packed[i] & 3;
+            quants[i + 32] = packed[i] >> 2 & 3;
+            quants[i + 64] = packed[i] >> 4 & 3;
+            quants[i + 96] = packed[i] >> 6;
+        }
+    }
+    quants
 }
 
 /// Decodes Q4_K: `d`, `dmin`, eight scales and minima of 6 bits, 128 bytes of two nibbles, of
@@ -134,18 +151,22 @@ pub fn dequantize_row_q6_k(bytes: &[u8], out: &mut [f32]) {
         let (high, rest) = split::<64, 18, 82>(rest);
         let (scales, [d0, d1]) = split::<16, 2, 18>(rest);
         let d = half_at(*d0, *d1);
+        let mut quants = two_bits(high);
+        let halves = low
+            .as_chunks::<64>()
+            .0
+            .iter()
+            .zip(quants.as_chunks_mut::<128>().0);
+        for (low, quants) in halves {
+            for i in 0..64 {
+                quants[i] = quants[i] << 4 | low[i] & 15;
+                quants[i + 64] = quants[i + 64] << 4 | low[i] >> 4;
+            }
+        }
         for (group, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            // Each half of the block: 64 low bytes and 32 high bytes for 128 elements.
-            let (half, group_in_half) = (group / 8, group % 8);
-            let low_from = half * 64 + group_in_half % 4 * 16;
-            let low_shift = group_in_half / 4 * 4;
-            let high_from = half * 32 + group_in_half % 2 * 16;
-            let high_shift = group_in_half / 2 * 2;
             let scale = d * f32::from(scales[group].cast_signed());
             for i in 0..16 {
-                let low = low[low_from + i] >> low_shift & 15;
-                let high = high[high_from + i] >> high_shift & 3;
-                out[i] = scale * (f32::from(low | high << 4) - 32.0);
+                out[i] = scale * (f32::from(quants[group * 16 + i]) - 32.0);
             }
         }
     }
