@@ -5,12 +5,17 @@
 //! run-time feature check inside: called from a function with
 //! `#[target_feature(enable = "avx2")]` they compile to that function's instructions.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over fixed arrays vectorise as written, and read as the formulas"
+)]
+
 mod k_quants;
 mod simple;
 
 pub use k_quants::{
     dequantize_row_q2_k, dequantize_row_q3_k, dequantize_row_q4_k, dequantize_row_q5_k,
-    dequantize_row_q6_k,
+    dequantize_row_q6_k, scales_and_minima,
 };
 pub use simple::{
     dequantize_row_bf16, dequantize_row_f16, dequantize_row_f32, dequantize_row_q4_0,

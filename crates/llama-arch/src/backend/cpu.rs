@@ -12,12 +12,12 @@ mod rows;
 
 use std::sync::{Arc, Mutex};
 
-use gguf::{SharedBytes, TensorType};
+use gguf::SharedBytes;
 
 use self::kernels::Isa;
 use self::matmul::{Epilogue, Scratch};
 use self::pool::ThreadPool;
-use self::rows::dequantize_row;
+use self::rows::{RowDecoder, row_decoder};
 use crate::backend::{AttentionShape, Backend, MatrixSource};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ pub struct CpuMatrix {
 }
 
 struct CpuPart {
-    tensor_type: TensorType,
+    decode: RowDecoder,
     n_rows: usize,
     row_bytes: usize,
     bytes: SharedBytes,
@@ -125,15 +125,15 @@ impl Backend for CpuBackend {
     fn matrix(&self, source: MatrixSource) -> Result<CpuMatrix> {
         let n_rows = source.n_rows();
         let parts = source.parts.into_iter().map(|part| {
-            if !part.tensor_type.can_dequantize() {
+            let Some(decode) = row_decoder(self.0.isa, part.tensor_type) else {
                 let tensor_type = part.tensor_type.name();
                 return Err(Error::UnsupportedTensorType {
                     name: part.name,
                     tensor_type,
                 });
-            }
+            };
             Ok(CpuPart {
-                tensor_type: part.tensor_type,
+                decode,
                 n_rows: part.n_rows,
                 row_bytes: part.bytes.len() / part.n_rows,
                 bytes: part.bytes,
@@ -192,7 +192,7 @@ impl Backend for CpuBackend {
             for part in &table.parts {
                 if row < part.n_rows {
                     let bytes = &part.bytes[row * part.row_bytes..(row + 1) * part.row_bytes];
-                    dequantize_row(part.tensor_type, bytes, out);
+                    (part.decode)(bytes, out);
                     break;
                 }
                 row -= part.n_rows;

@@ -11,11 +11,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use gguf::TensorType;
-
 use super::kernels::{Isa, dot_tile, for_isa};
 use super::pool::{SharedOut, ThreadPool};
-use super::rows::dequantize_row;
+use super::rows::RowDecoder;
 use super::{CpuBuffer, CpuMatrix};
 
 /// Weight rows of one task.
@@ -64,7 +62,7 @@ pub(super) fn matmul(
             rows.resize(GROUP * weight.row_len, 0.0);
             let row_bytes = part.row_bytes;
             let task = RowTask {
-                tensor_type: part.tensor_type,
+                decode: part.decode,
                 row_bytes,
                 bytes: &part.bytes[first * row_bytes..(first + n_rows) * row_bytes],
                 x: x.values(),
@@ -82,7 +80,7 @@ pub(super) fn matmul(
 
 /// Some weight rows against all activation rows.
 struct RowTask<'a> {
-    tensor_type: TensorType,
+    decode: RowDecoder,
     row_bytes: usize,
     bytes: &'a [u8],
     /// `[rows][row_len]`.
@@ -107,7 +105,7 @@ fn run_groups<const L: usize, const FMA: bool>(task: &RowTask<'_>, rows: &mut [f
             .chunks_exact(task.row_bytes)
             .zip(rows.chunks_mut(task.row_len))
         {
-            dequantize_row(task.tensor_type, bytes, row);
+            (task.decode)(bytes, row);
         }
         let first_output = task.first_output + group * GROUP;
         // A group at the end of the matrix may be short: its missing rows are computed from what
