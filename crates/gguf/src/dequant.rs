@@ -15,7 +15,7 @@ mod simple;
 
 pub use k_quants::{
     dequantize_row_q2_k, dequantize_row_q3_k, dequantize_row_q4_k, dequantize_row_q5_k,
-    dequantize_row_q6_k, scales_and_minima,
+    dequantize_row_q6_k,
 };
 pub use simple::{
     dequantize_row_bf16, dequantize_row_f16, dequantize_row_f32, dequantize_row_q4_0,

@@ -74,19 +74,14 @@ impl GgufFile {
         let path = path.as_ref();
         let (bytes, origin) = map(path)?;
         let first = parse(bytes)?;
-        match split::further_parts(path, &first.metadata)? {
-            None => GgufFile::assemble(vec![first], vec![origin]),
-            Some(paths) => {
-                let (mut parts, mut origins) = (vec![first], vec![origin]);
-                for path in paths {
-                    let (bytes, origin) = map(&path)?;
-                    parts.push(parse(bytes).map_err(|source| in_part(&path, source))?);
-                    origins.push(origin);
-                }
-                split::check_set(&parts, &origins)?;
-                GgufFile::assemble(parts, origins)
-            }
+        let (mut further, mut origins) = (Vec::new(), vec![origin]);
+        for path in split::further_paths(path, &first.metadata)? {
+            let (bytes, origin) = map(&path)?;
+            further.push(parse(bytes).map_err(|source| in_part(&path, source))?);
+            origins.push(origin);
         }
+        split::check_set(&first, &further, &origins)?;
+        GgufFile::assemble(first, further, origins)
     }
 
     /// Parses a file that is in memory. A part of a split set is refused.
@@ -102,7 +97,7 @@ impl GgufFile {
     fn from_shared(bytes: SharedBytes) -> Result<GgufFile, Error> {
         let part = parse(bytes)?;
         split::refuse_split(&part.metadata)?;
-        GgufFile::assemble(vec![part], Vec::new())
+        GgufFile::assemble(part, Vec::new(), Vec::new())
     }
 
     /// The format version: 2 or 3.
@@ -184,38 +179,29 @@ impl GgufFile {
         TensorView::new(info, &self.inner.parts[usize::from(info.part)])
     }
 
-    fn assemble(parts: Vec<Part>, origins: Vec<Origin>) -> Result<GgufFile, Error> {
-        let mut warnings = Warnings::default();
-        let (mut files, mut tensors) = (Vec::new(), Vec::new());
-        let mut first = None;
-        for (number, mut part) in parts.into_iter().enumerate() {
-            // The number of parts is at most that of a u16.
-            part.tensors
-                .iter_mut()
-                .for_each(|info| info.part = number as u16);
-            if tensors.is_empty() {
-                tensors = part.tensors;
-            } else {
-                tensors.append(&mut part.tensors);
-            }
-            files.push(part.bytes);
-            first = first.or(Some((part.version, part.metadata)));
+    fn assemble(first: Part, further: Vec<Part>, origins: Vec<Origin>) -> Result<GgufFile, Error> {
+        let Part {
+            bytes,
+            version,
+            metadata,
+            mut tensors,
+            mut warnings,
+        } = first;
+        let mut parts = vec![bytes];
+        for mut part in further {
+            // The number of parts was read from the file as one that fits.
+            let number = parts.len() as u16;
+            part.tensors.iter_mut().for_each(|info| info.part = number);
+            tensors.append(&mut part.tensors);
+            parts.push(part.bytes);
             warnings.n_holes += part.warnings.n_holes;
             warnings.hole_bytes += part.warnings.hole_bytes;
             warnings.trailing_bytes += part.warnings.trailing_bytes;
         }
-        let Some((version, metadata)) = first else {
-            return Err(Error::BadSplit {
-                what: "the number of parts",
-                found: 0,
-                expected: 1,
-            });
-        };
-        let name = |at: usize| name_of(&files, &tensors[at]);
+        let name = |at: usize| name_of(&parts, &tensors[at]);
         let index = NameIndex::new(tensors.len(), name).map_err(|at| Error::DuplicateTensor {
             name: text(name(at)).to_owned(),
         })?;
-        let parts = files;
         let inner = Inner {
             parts,
             origins,

@@ -26,6 +26,9 @@
 //! # }
 //! ```
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("models exceed the address space of a 32-bit target");
+
 mod block;
 mod cursor;
 pub mod dequant;

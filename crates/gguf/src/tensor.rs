@@ -191,7 +191,7 @@ impl<'a> TensorView<'a> {
         self.info.tensor_type
     }
 
-    /// The number of elements. It fits: their bytes are in memory, at least two bits for each.
+    /// The number of elements.
     pub fn n_elements(&self) -> usize {
         self.dims().iter().product::<u64>() as usize
     }
@@ -218,8 +218,12 @@ impl<'a> TensorView<'a> {
 
     /// The elements, decoded, row after row.
     pub fn to_f32(&self) -> Result<Vec<f32>, Error> {
+        let tensor_type = self.tensor_type();
+        if !tensor_type.can_dequantize() {
+            return Err(Error::CannotDequantize { tensor_type });
+        }
         let mut values = vec![0.0; self.n_elements()];
-        dequant::dequantize(self.tensor_type(), self.bytes(), &mut values)?;
+        dequant::dequantize(tensor_type, self.bytes(), &mut values)?;
         Ok(values)
     }
 

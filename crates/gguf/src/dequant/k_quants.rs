@@ -174,7 +174,7 @@ pub fn dequantize_row_q6_k(bytes: &[u8], out: &mut [f32]) {
 
 /// The eight scales and minima at the head of a Q4_K or Q5_K block, as f32.
 #[inline(always)]
-pub fn scales_and_minima(head: &[u8; 16]) -> [(f32, f32); 8] {
+fn scales_and_minima(head: &[u8; 16]) -> [(f32, f32); 8] {
     let [d0, d1, m0, m1, packed @ ..] = head;
     let (d, dmin) = (half_at(*d0, *d1), half_at(*m0, *m1));
     let mut groups = [(0.0, 0.0); 8];

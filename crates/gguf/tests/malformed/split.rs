@@ -62,7 +62,7 @@ fn name(number: u16, count: u16) -> String {
     format!("model-{:05}-of-{count:05}.gguf", number + 1)
 }
 
-fn write_set(folder: &Folder, parts: &[Writer]) -> PathBuf {
+fn write_set(folder: &Folder, parts: &[&Writer]) -> PathBuf {
     for (number, part) in parts.iter().enumerate() {
         folder.write(
             &name(number as u16, parts.len() as u16),
@@ -81,7 +81,7 @@ fn open_error(path: &Path) -> (String, String) {
 fn a_set_reads_as_one_file_and_is_written_as_one() {
     let folder = Folder::new("set");
     let parts = [part(0, 3, 3), part(1, 3, 3), part(2, 3, 3)];
-    let file = GgufFile::open(write_set(&folder, &parts)).unwrap();
+    let file = GgufFile::open(write_set(&folder, &parts.each_ref())).unwrap();
     assert_eq!((file.n_parts(), file.n_tensors()), (3, 3));
     for (number, tensor) in file.tensors().enumerate() {
         assert_eq!(tensor.name(), format!("blk.{number}.w"));
@@ -97,53 +97,35 @@ fn a_set_reads_as_one_file_and_is_written_as_one() {
 
 #[test]
 fn a_set_that_does_not_belong_together_is_refused() {
-    let good = || [part(0, 3, 3), part(1, 3, 3), part(2, 3, 3)];
-    let cases: [(&str, [Writer; 3], &str, &str); 5] = [
-        (
-            "order",
-            {
-                let [a, b, c] = good();
-                [a, c, b]
-            },
-            "InPart",
-            "split.no is 2, expected 1",
-        ),
+    let [a, b, c] = [part(0, 3, 3), part(1, 3, 3), part(2, 3, 3)];
+    let mut more = b.clone();
+    more.tensor("blk.9.w", &[4], TensorType::I8, vec![9; 4]);
+    let empty = Writer::new();
+    let cases: [(&str, [&Writer; 3], &str, &str); 5] = [
+        ("order", [&a, &c, &b], "InPart", "split.no is 2, expected 1"),
         (
             "count",
-            {
-                let [a, _, c] = good();
-                [a, part(1, 4, 3), c]
-            },
+            [&a, &part(1, 4, 3), &c],
             "InPart",
-            "split.count is 4",
+            "split.count is 4, expected 3",
         ),
         (
             "alone",
-            {
-                let [a, _, c] = good();
-                [a, Writer::new(), c]
-            },
+            [&a, &empty, &c],
             "InPart",
-            "split.count is 1",
+            "split.count is 1, expected 3",
         ),
         (
-            "tensors",
-            [part(0, 3, 4), part(1, 3, 4), part(2, 3, 4)],
+            "fewer",
+            [&part(0, 3, 4), &b, &c],
             "BadSplit",
-            "is 3, expected 4",
+            "split.tensors.count is 4, expected 3",
         ),
         (
-            "twice",
-            {
-                let [a, mut b, c] = good();
-                b.tensor("blk.0.w", &[4], TensorType::I8, vec![9; 4]);
-                let [mut a, mut c] = [a, c];
-                a.metadata("x", 1_u32);
-                c.metadata("x", 1_u32);
-                [a, b, c]
-            },
+            "more",
+            [&a, &more, &c],
             "BadSplit",
-            "is 4, expected 3",
+            "split.tensors.count is 3, expected 4",
         ),
     ];
     for (id, parts, error, says) in cases {
@@ -162,7 +144,7 @@ fn one_name_in_two_parts_is_refused() {
         .metadata("split.no", 1_u16)
         .metadata("split.count", 2_u16)
         .tensor("blk.0.w", &[1], TensorType::I8, vec![1]);
-    let (found, _) = open_error(&write_set(&folder, &[part(0, 2, 2), second]));
+    let (found, _) = open_error(&write_set(&folder, &[&part(0, 2, 2), &second]));
     assert_eq!(found, "DuplicateTensor");
 }
 
@@ -199,7 +181,7 @@ fn a_set_without_a_part_or_a_name_says_what_is_missing() {
 #[test]
 fn positions_that_cannot_be_are_refused() {
     let folder = Folder::new("positions");
-    for (number, count) in [(0, 0), (3, 3), (65535, 1)] {
+    for (number, count) in [(1, 1), (3, 3), (65535, 1)] {
         let path = folder.write("x.gguf", &part(number, count, 1).to_bytes().unwrap());
         assert_eq!(open_error(&path).0, "BadSplit", "{number} of {count}");
     }
@@ -211,6 +193,15 @@ fn positions_that_cannot_be_are_refused() {
     // In memory, the other parts cannot be found.
     let error = GgufFile::from_bytes(part(0, 3, 3).to_bytes().unwrap()).unwrap_err();
     assert_eq!(variant(&error), "NotFirstPart");
+}
+
+#[test]
+fn a_file_merged_from_parts_is_no_part() {
+    let folder = Folder::new("merged");
+    let merged = part(2, 0, 99).to_bytes().unwrap();
+    let file = GgufFile::open(folder.write("merged.gguf", &merged)).unwrap();
+    assert_eq!((file.n_parts(), file.n_tensors()), (1, 1));
+    assert_eq!(Writer::from_file(&file).to_bytes().unwrap(), merged);
 }
 
 #[test]
