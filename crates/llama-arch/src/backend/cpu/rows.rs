@@ -1,12 +1,10 @@
 //! Rows of weights as f32: which function decodes a type on an instruction set.
 //!
-//! All decoders of a type give the same bits, those of the `gguf` crate.
-
-#[cfg(target_arch = "x86_64")]
-mod x86;
+//! The functions are those of the `gguf` crate, so all give the same bits; here they are compiled
+//! for more of the processor. F16 alone has an instruction that compilers do not find.
 
 use gguf::TensorType;
-use gguf::dequant;
+use gguf::dequant as d;
 
 use super::kernels::Isa;
 
@@ -15,29 +13,62 @@ pub(super) type RowDecoder = fn(&[u8], &mut [f32]);
 
 /// The decoder of a type; `None` if there is none.
 pub(super) fn row_decoder(isa: Isa, tensor_type: TensorType) -> Option<RowDecoder> {
-    #[cfg(target_arch = "x86_64")]
-    if isa != Isa::Portable
-        && let Some(decoder) = x86::row_decoder(tensor_type)
-    {
-        return Some(decoder);
+    /// `$function`, built with AVX2 where there is AVX2. (AVX-512 builds are no faster, and some
+    /// much slower.)
+    macro_rules! decoder {
+        ($function:expr) => {{
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c")]
+            fn avx2(bytes: &[u8], out: &mut [f32]) {
+                $function(bytes, out);
+            }
+            match isa {
+                Isa::Portable => Some($function),
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: these instruction sets were found on this machine, and have AVX2.
+                Isa::Avx2 | Isa::Avx512 => Some(|bytes, out| unsafe { avx2(bytes, out) }),
+            }
+        }};
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = isa;
     match tensor_type {
-        TensorType::F32 => Some(dequant::dequantize_row_f32),
-        TensorType::F16 => Some(dequant::dequantize_row_f16),
-        TensorType::Bf16 => Some(dequant::dequantize_row_bf16),
-        TensorType::Q8_0 => Some(dequant::dequantize_row_q8_0),
-        TensorType::Q4_0 => Some(dequant::dequantize_row_q4_0),
-        TensorType::Q4_1 => Some(dequant::dequantize_row_q4_1),
-        TensorType::Q5_0 => Some(dequant::dequantize_row_q5_0),
-        TensorType::Q5_1 => Some(dequant::dequantize_row_q5_1),
-        TensorType::Q2K => Some(dequant::dequantize_row_q2_k),
-        TensorType::Q3K => Some(dequant::dequantize_row_q3_k),
-        TensorType::Q4K => Some(dequant::dequantize_row_q4_k),
-        TensorType::Q5K => Some(dequant::dequantize_row_q5_k),
-        TensorType::Q6K => Some(dequant::dequantize_row_q6_k),
+        TensorType::F32 => decoder!(d::dequantize_row_f32),
+        TensorType::F16 => f16_decoder(isa),
+        TensorType::Bf16 => decoder!(d::dequantize_row_bf16),
+        TensorType::Q8_0 => decoder!(d::dequantize_row_q8_0),
+        TensorType::Q4_0 => decoder!(d::dequantize_row_q4_0),
+        TensorType::Q4_1 => decoder!(d::dequantize_row_q4_1),
+        TensorType::Q5_0 => decoder!(d::dequantize_row_q5_0),
+        TensorType::Q5_1 => decoder!(d::dequantize_row_q5_1),
+        TensorType::Q2K => decoder!(d::dequantize_row_q2_k),
+        TensorType::Q3K => decoder!(d::dequantize_row_q3_k),
+        TensorType::Q4K => decoder!(d::dequantize_row_q4_k),
+        TensorType::Q5K => decoder!(d::dequantize_row_q5_k),
+        TensorType::Q6K => decoder!(d::dequantize_row_q6_k),
         _ => None,
+    }
+}
+
+fn f16_decoder(isa: Isa) -> Option<RowDecoder> {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,f16c")]
+    fn f16c(bytes: &[u8], out: &mut [f32]) {
+        use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
+        let (chunks, rest) = bytes.as_chunks::<16>();
+        let (outs, rest_out) = out.as_chunks_mut::<8>();
+        for (chunk, out) in chunks.iter().zip(outs) {
+            // SAFETY: 16 bytes are read and 8 floats written, at any alignment.
+            unsafe {
+                let halves = _mm_loadu_si128(chunk.as_ptr().cast());
+                _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(halves));
+            }
+        }
+        d::dequantize_row_f16(rest, rest_out);
+    }
+    match isa {
+        Isa::Portable => Some(d::dequantize_row_f16),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: these instruction sets were found on this machine, with F16C.
+        Isa::Avx2 | Isa::Avx512 => Some(|bytes, out| unsafe { f16c(bytes, out) }),
     }
 }
 
