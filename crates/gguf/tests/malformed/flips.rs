@@ -1,6 +1,7 @@
 //! A small valid file, cut at every offset and with every single bit flipped: an error, or a file
 //! that the writer gives back. Never a panic.
 
+use crate::measure::peak_of;
 use gguf::{GgufFile, MetadataValue, TensorType, Value, Writer};
 
 /// Some 3 KiB with every type of value and several types of tensors.
@@ -124,4 +125,40 @@ fn every_flipped_bit_is_refused_or_kept() {
         "{opened} of {} opened",
         bytes.len() * 8
     );
+}
+
+#[test]
+fn every_number_replaced_by_one_that_wraps_is_refused_or_kept() {
+    let bytes = valid();
+    let lies = [
+        0,
+        1,
+        31,
+        32,
+        1 << 31,
+        u32::MAX.into(),
+        1 << 61,
+        i64::MAX as u64,
+        1 << 63,
+        u64::MAX,
+    ];
+    let mut refused = 0;
+    for at in 0..bytes.len() - 8 {
+        for lie in lies {
+            for width in [4, 8] {
+                let mut changed = bytes.clone();
+                changed[at..at + width].copy_from_slice(&u64::to_le_bytes(lie)[..width]);
+                let (opened, peak) = peak_of(|| GgufFile::from_bytes(changed.clone()).is_ok());
+                assert!(
+                    peak <= (64 << 10) + 4 * bytes.len(),
+                    "{lie} at {at}: held {peak} bytes"
+                );
+                refused += u32::from(!opened);
+                if opened {
+                    assert!(opens_and_comes_back(changed));
+                }
+            }
+        }
+    }
+    assert!(refused > 10_000, "{refused} refused");
 }

@@ -14,6 +14,7 @@
 
 mod accepted;
 mod flips;
+mod getters;
 mod header;
 mod large;
 mod measure;
@@ -73,10 +74,13 @@ pub fn wanting(
 }
 
 fn cases() -> Vec<Case> {
-    [header::cases(), metadata::cases(), tensors::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all = [
+        header::cases(),
+        metadata::cases(),
+        getters::cases(),
+        tensors::cases(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// The name of an error's variant.
