@@ -69,14 +69,15 @@ impl ValueType {
         }
     }
 
-    /// The bytes of a value, for the types where all values have as many.
-    fn fixed_size(self) -> Option<u8> {
+    /// The bytes of a value: exactly, if it is a number; at least, if it is a string or an array,
+    /// which begin with a length, or with a type and a length.
+    fn min_size(self) -> usize {
         match self {
-            ValueType::U8 | ValueType::I8 | ValueType::Bool => Some(1),
-            ValueType::U16 | ValueType::I16 => Some(2),
-            ValueType::U32 | ValueType::I32 | ValueType::F32 => Some(4),
-            ValueType::U64 | ValueType::I64 | ValueType::F64 => Some(8),
-            ValueType::Str | ValueType::Array => None,
+            ValueType::U8 | ValueType::I8 | ValueType::Bool => 1,
+            ValueType::U16 | ValueType::I16 => 2,
+            ValueType::U32 | ValueType::I32 | ValueType::F32 => 4,
+            ValueType::U64 | ValueType::I64 | ValueType::F64 | ValueType::Str => 8,
+            ValueType::Array => 4 + 8,
         }
     }
 }
@@ -200,25 +201,21 @@ impl<'a> ArrayValue<'a> {
         (self.element_type == ValueType::Str).then_some(strings)
     }
 
-    /// The elements, if they are of fixed size; nothing for strings.
+    /// The elements, if they are numbers or booleans; nothing if they are strings.
     pub fn numbers(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let element_type = self.element_type;
-        let size = element_type.fixed_size().map_or(usize::MAX, usize::from);
-        self.bytes
-            .chunks_exact(size)
-            .filter_map(move |bytes| Value::read_number(element_type, bytes))
+        let elements = self.bytes.chunks_exact(element_type.min_size());
+        elements.filter_map(move |bytes| Value::read_number(element_type, bytes))
     }
 
     fn read(bytes: &'a [u8]) -> Option<ArrayValue<'a>> {
         let mut cursor = Cursor::new(bytes);
         let element_type = ValueType::from_id(cursor.u32("array").ok()?)?;
-        let len = cursor
-            .count(element_type.fixed_size().unwrap_or(8).into(), "array")
-            .ok()?;
+        let len = cursor.count(element_type.min_size() as u64, "array").ok()?;
         Some(ArrayValue {
             element_type,
             len,
-            bytes: &bytes[cursor.position()..],
+            bytes: cursor.rest(),
         })
     }
 }
@@ -291,25 +288,20 @@ fn check_type(cursor: &mut Cursor<'_>, key: &str) -> Result<ValueType, Error> {
 fn check_array(cursor: &mut Cursor<'_>, key: &str) -> Result<(), Error> {
     let offset = cursor.offset();
     let element_type = check_type(cursor, key)?;
-    match element_type {
-        ValueType::Array => Err(Error::NestedArray {
+    if element_type == ValueType::Array {
+        return Err(Error::NestedArray {
             key: key.to_owned(),
             offset,
-        }),
-        ValueType::Str => {
-            // A string takes at least the eight bytes of its length.
-            let len = cursor.count(8, "the length of an array")?;
-            for _ in 0..len {
-                cursor.string(MAX_STRING_BYTES, "a string in an array")?;
-            }
-            Ok(())
-        }
-        _ => {
-            let size = element_type.fixed_size().unwrap_or(1);
-            let len = cursor.count(size.into(), "the length of an array")?;
-            check_numbers(cursor, key, element_type, len)
-        }
+        });
     }
+    let len = cursor.count(element_type.min_size() as u64, "the length of an array")?;
+    if element_type != ValueType::Str {
+        return check_numbers(cursor, key, element_type, len);
+    }
+    for _ in 0..len {
+        cursor.string(MAX_STRING_BYTES, "a string in an array")?;
+    }
+    Ok(())
 }
 
 fn check_numbers(
@@ -319,9 +311,8 @@ fn check_numbers(
     len: usize,
 ) -> Result<(), Error> {
     let offset = cursor.offset();
-    let size = usize::from(value_type.fixed_size().unwrap_or(1));
     // No overflow: the count was checked against the bytes that remain, and one fits anywhere.
-    let bytes = cursor.take((len * size) as u64, "a value")?;
+    let bytes = cursor.take((len * value_type.min_size()) as u64, "a value")?;
     if value_type == ValueType::Bool
         && let Some(at) = bytes.iter().position(|&byte| byte > 1)
     {
