@@ -1,0 +1,240 @@
+//! Runs a case on every backend and judges the result.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::ops::Range;
+use std::time::Instant;
+
+use llama_arch::backend::Backend;
+
+/// What unwritten memory holds: a NaN that no computation produces.
+const POISON: u32 = 0x7fc0_dead;
+
+/// Rows of every buffer beyond those in use: poisoned, and to stay so.
+const SPARE_ROWS: usize = 3;
+
+/// Fewest values of which an NMSE is taken, if the case has as many.
+const MIN_JUDGED: usize = 8;
+
+/// Failures that are told in full.
+const FAILURES_SHOWN: usize = 20;
+
+/// Input: rows of values, with poison behind them.
+pub(crate) fn input<B: Backend>(backend: &B, values: &[f32], width: usize) -> B::Buffer {
+    let rows = values.len() / width;
+    let mut buffer = poisoned(backend, rows, width);
+    backend.write(&mut buffer, values).unwrap();
+    buffer
+}
+
+/// Runs `op` on a poisoned buffer of `rows` and some more rows and returns what it holds then.
+/// The rows beyond must still be poisoned.
+pub(crate) fn output<B: Backend>(
+    backend: &B,
+    (rows, width): (usize, usize),
+    op: impl FnOnce(&mut B::Buffer),
+) -> Vec<f32> {
+    let mut buffer = poisoned(backend, rows, width);
+    op(&mut buffer);
+    let values = read(backend, &buffer, rows);
+    assert_eq!(values.len(), rows * width, "values of {rows} rows");
+    // Reading stops at the rows in use; gathering takes any row of the capacity.
+    let mut spare = backend.buffer(SPARE_ROWS, width).unwrap();
+    let beyond: Vec<usize> = (rows..rows + SPARE_ROWS).collect();
+    backend.gather(&buffer, &beyond, &mut spare).unwrap();
+    let spare = read(backend, &spare, SPARE_ROWS);
+    assert!(
+        spare.iter().all(|value| value.to_bits() == POISON),
+        "an operation on {rows} rows of {width} wrote beyond them"
+    );
+    values
+}
+
+/// [`output`] of an operation in place or onto what is there: `values` are the rows before it.
+pub(crate) fn updated<B: Backend>(
+    backend: &B,
+    values: &[f32],
+    width: usize,
+    op: impl FnOnce(&mut B::Buffer),
+) -> Vec<f32> {
+    output(backend, (values.len() / width, width), |buffer| {
+        backend.write(buffer, values).unwrap();
+        op(buffer);
+    })
+}
+
+fn poisoned<B: Backend>(backend: &B, rows: usize, width: usize) -> B::Buffer {
+    let capacity = rows + SPARE_ROWS;
+    let mut buffer = backend.buffer(capacity, width).unwrap();
+    let poison = vec![f32::from_bits(POISON); capacity * width];
+    backend.write(&mut buffer, &poison).unwrap();
+    buffer
+}
+
+fn read<B: Backend>(backend: &B, buffer: &B::Buffer, rows: usize) -> Vec<f32> {
+    let mut values = Vec::new();
+    let found = backend.read(buffer, &mut values).unwrap();
+    assert_eq!(found, rows, "rows after the operation");
+    values
+}
+
+/// What an operation must give.
+pub(crate) struct Case<L> {
+    /// Enough to find the case again.
+    pub(crate) label: L,
+    pub(crate) width: usize,
+    /// `[rows][width]`, by the oracle.
+    pub(crate) expected: Vec<f64>,
+    /// Largest NMSE of any row; 0: every value is exact.
+    pub(crate) bar: f64,
+}
+
+/// The outcome of one operation's cases.
+pub(crate) struct Report {
+    op: &'static str,
+    cases: usize,
+    worst: f64,
+    failures: Vec<String>,
+    started: Instant,
+}
+
+impl Report {
+    pub(crate) fn new(op: &'static str) -> Self {
+        let started = Instant::now();
+        Self {
+            op,
+            cases: 0,
+            worst: 0.0,
+            failures: Vec::new(),
+            started,
+        }
+    }
+
+    /// Runs a case on every backend. `run` computes a range of its rows by themselves: all of
+    /// them are held against the oracle, and some alone must give the same bits.
+    pub(crate) fn check<B: Backend, L: Display>(
+        &mut self,
+        backends: &[Vec<B>],
+        case: &Case<L>,
+        run: impl Fn(&B, Range<usize>) -> Vec<f32>,
+    ) {
+        let rows = case.expected.len() / case.width;
+        self.check_variants(backends, case, |backend, first_of_family| {
+            let whole = run(backend, 0..rows);
+            if first_of_family && rows > 1 {
+                let middle = rows / 2;
+                for part in [0..1, middle..middle + 1, rows - 1..rows, 1..rows] {
+                    let of_whole = &whole[part.start * case.width..part.end * case.width];
+                    let alone = run(backend, part.clone());
+                    assert!(
+                        same_bits(&alone, of_whole),
+                        "rows {part:?} depend on others"
+                    );
+                }
+            }
+            whole
+        });
+    }
+
+    /// Runs a case on every backend; `run` is also told whether the backend is the first of those
+    /// that must agree bit for bit, and does checks of its own then.
+    pub(crate) fn check_variants<B: Backend, L: Display>(
+        &mut self,
+        backends: &[Vec<B>],
+        case: &Case<L>,
+        run: impl Fn(&B, bool) -> Vec<f32>,
+    ) {
+        for family in backends {
+            let mut first: Option<Vec<f32>> = None;
+            for backend in family {
+                self.cases += 1;
+                let name = format!("{} on {}", case.label, backend.description());
+                let run = std::panic::AssertUnwindSafe(|| run(backend, first.is_none()));
+                let Ok(found) = std::panic::catch_unwind(run) else {
+                    self.failures.push(format!("{name}: panicked, see above"));
+                    continue;
+                };
+                self.judge(&name, case, &found);
+                match &first {
+                    Some(first) if !same_bits(first, &found) => {
+                        self.failures
+                            .push(format!("{name}: not what its siblings compute"));
+                    }
+                    Some(_) => {}
+                    None => first = Some(found),
+                }
+            }
+        }
+    }
+
+    fn judge<L>(&mut self, name: &str, case: &Case<L>, found: &[f32]) {
+        assert_eq!(found.len(), case.expected.len(), "{name}");
+        let mut worst = (0.0, 0);
+        // A sum or two may cancel by chance: short rows are judged together.
+        let len = case.width * MIN_JUDGED.div_ceil(case.width);
+        let rows = case.expected.chunks(len).zip(found.chunks(len));
+        for (row, (expected, found)) in rows.enumerate() {
+            if let Some(at) = found.iter().position(|value| !value.is_finite()) {
+                self.failures.push(format!(
+                    "{name}: values hold {} in row {}",
+                    found[at],
+                    (row * len + at) / case.width
+                ));
+                return;
+            }
+            let error = nmse(expected, found);
+            if error > worst.0 {
+                worst = (error, row);
+            }
+        }
+        let (error, row) = worst;
+        self.worst = self.worst.max(error);
+        if error > case.bar {
+            let row = row * len / case.width;
+            let what = format!("{name}: row {row} has NMSE {error:e}, bar {:e}", case.bar);
+            self.failures.push(what);
+        }
+    }
+
+    /// Prints the figures, past the capture of the test's output: how much was tested is news.
+    pub(crate) fn finish(self) {
+        let Self {
+            op,
+            cases,
+            worst,
+            failures,
+            started,
+        } = self;
+        let seconds = started.elapsed().as_secs_f64();
+        let line = format!("{op:11} {cases:5} cases, worst NMSE {worst:.1e}, {seconds:4.1} s\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        let shown = failures.len().min(FAILURES_SHOWN);
+        let list = failures[..shown].join("\n");
+        assert!(
+            failures.is_empty(),
+            "{} failures in {op}:\n{list}",
+            failures.len()
+        );
+        assert!(cases > 100, "only {cases} cases of {op}");
+    }
+}
+
+/// `sum of (found - expected)^2 / sum of expected^2`. A few of the smallest subnormals are no
+/// error: results below the normal numbers are rounded to multiples of them.
+fn nmse(expected: &[f64], found: &[f32]) -> f64 {
+    let unit = f64::from(f32::from_bits(1));
+    let errors = expected
+        .iter()
+        .zip(found)
+        .map(|(e, &f)| (f64::from(f) - e).abs());
+    let error: f64 = errors
+        .filter(|&error| error > 4.0 * unit)
+        .map(|error| error * error)
+        .sum();
+    let norm: f64 = expected.iter().map(|e| e * e).sum();
+    if error == 0.0 { 0.0 } else { error / norm }
+}
+
+pub(crate) fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
