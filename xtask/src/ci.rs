@@ -1,0 +1,250 @@
+//! `cargo xtask ci`: everything that must pass before a merge, in the order in which a failure is
+//! cheapest to learn.
+//!
+//! The tests come last, and nothing is printed after them: the log ends with the test runner's
+//! own closing line.
+
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::workspace;
+
+const PROMPT: &str = "Write a haiku about autumn leaves";
+
+/// One command and what its output must show.
+struct Step {
+    name: &'static str,
+    args: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// The exit code says it all.
+    ExitCode,
+    /// And standard output must pass.
+    Output(fn(&str) -> Result<(), String>),
+}
+
+/// The dev profile is built once and serves lints, documents and tests.
+const STEPS: &[Step] = &[
+    step("format", &["fmt", "--all", "--check"]),
+    step(
+        "lints",
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    Step {
+        env: &[("RUSTDOCFLAGS", "-D warnings")],
+        ..step(
+            "documentation",
+            &["doc", "--locked", "--workspace", "--no-deps"],
+        )
+    },
+    step("tidy", &["xtask", "tidy"]),
+    step(
+        "release build",
+        &["build", "--locked", "--release", "-p", "worker"],
+    ),
+    Step {
+        verdict: Verdict::Output(is_haiku),
+        ..step(
+            "the README's example",
+            &[
+                "run",
+                "--release",
+                "-p",
+                "worker",
+                "--",
+                "generate",
+                "--prompt",
+                PROMPT,
+            ],
+        )
+    },
+    Step {
+        verdict: Verdict::Output(tests_ran),
+        ..step("tests", &["test", "--locked"])
+    },
+];
+
+const PTX_CRATE: &str = "crates/cuda-kernels";
+const PTX_STEP: Step = step("ptx", &["xtask", "build-ptx", "--check"]);
+
+const fn step(name: &'static str, args: &'static [&'static str]) -> Step {
+    Step {
+        name,
+        args,
+        env: &[],
+        verdict: Verdict::ExitCode,
+    }
+}
+
+/// Runs every step, and stops at the first that fails.
+pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+    crate::no_arguments("ci", args)?;
+    let start = Instant::now();
+    for step in STEPS {
+        let seconds = start.elapsed().as_secs();
+        println!(
+            "\n== {} (after {seconds} s)\n$ {}",
+            step.name,
+            command_line(step)
+        );
+        run_step(step)?;
+        if step.name == "tidy" {
+            ptx()?;
+        }
+    }
+    Ok(())
+}
+
+fn ptx() -> Result<(), Box<dyn Error>> {
+    if !workspace::root().join(PTX_CRATE).exists() {
+        println!("\n== ptx: skipped, there is no {PTX_CRATE} yet");
+        return Ok(());
+    }
+    println!("\n== ptx\n$ {}", command_line(&PTX_STEP));
+    run_step(&PTX_STEP)
+}
+
+fn run_step(step: &Step) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let mut command = workspace::cargo();
+    command.args(step.args).envs(step.env.iter().copied());
+    let failed = |why: &str| format!("step \"{}\" failed: {why}", step.name);
+    match step.verdict {
+        Verdict::ExitCode => {
+            let status = command.status()?;
+            if !status.success() {
+                return Err(failed(&status.to_string()).into());
+            }
+        }
+        Verdict::Output(check) => {
+            let mut child = command.stdout(Stdio::piped()).spawn()?;
+            let output = child.stdout.take().map(show_and_keep).transpose()?;
+            let status = child.wait()?;
+            if !status.success() {
+                return Err(failed(&status.to_string()).into());
+            }
+            check(&output.unwrap_or_default()).map_err(|why| failed(&why))?;
+        }
+    }
+    // After the tests their own closing line is the last word.
+    if step.name != "tests" {
+        println!("-- {}: {:.1} s", step.name, start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Passes a stream on line by line, and returns it.
+fn show_and_keep(stream: impl io::Read) -> io::Result<String> {
+    let mut kept = String::new();
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    while stream.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        io::stdout().flush()?;
+        kept += &text;
+        line.clear();
+    }
+    Ok(kept)
+}
+
+fn is_haiku(output: &str) -> Result<(), String> {
+    let lines: Vec<&str> = output.trim().lines().map(str::trim).collect();
+    if lines.len() == 3 && lines.iter().all(|line| !line.is_empty()) {
+        return Ok(());
+    }
+    Err(format!(
+        "a haiku has three lines, none empty; this has {}",
+        lines.len()
+    ))
+}
+
+/// The last group of tests ran at least one: a log that ends with "0 passed" proves nothing.
+fn tests_ran(output: &str) -> Result<(), String> {
+    let last = output
+        .lines()
+        .rfind(|line| line.starts_with("test result: "));
+    let last = last.ok_or("no test result")?;
+    let passed = last
+        .strip_prefix("test result: ok. ")
+        .and_then(|rest| rest.split(' ').next());
+    match passed.and_then(|count| count.parse::<u32>().ok()) {
+        Some(1..) => Ok(()),
+        _ => Err(format!("the last group ran no test: {last}")),
+    }
+}
+
+/// The command as one would type it.
+fn command_line(step: &Step) -> String {
+    let mut line = String::new();
+    for (name, value) in step.env {
+        line += &format!("{name}=\"{value}\" ");
+    }
+    line += "cargo";
+    for arg in step.args {
+        let quote = if arg.contains(' ') { "\"" } else { "" };
+        line += &format!(" {quote}{arg}{quote}");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_what_the_readme_tells_users_to_run() {
+        let readme = include_str!("../../README.md");
+        for step in STEPS
+            .iter()
+            .filter(|step| matches!(step.verdict, Verdict::Output(_)))
+        {
+            let line = command_line(step).replace(" --locked", "");
+            assert!(
+                readme.lines().any(|shown| shown == line),
+                "not in README.md: {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_tests_end_the_log() {
+        assert_eq!(STEPS.last().map(|step| step.name), Some("tests"));
+    }
+
+    #[test]
+    fn a_haiku_is_three_lines() {
+        assert!(is_haiku("Red leaves fall,\nthe wind\nlets go.\n").is_ok());
+        for bad in ["", "one line\n", "a\nb\n", "a\n\nc\n", "a\nb\nc\nd\n"] {
+            assert!(is_haiku(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_group_of_tests_counts() {
+        let group = |passed: u32| format!("running\ntest result: ok. {passed} passed; 0 failed\n");
+        assert!(tests_ran(&(group(0) + &group(3))).is_ok());
+        assert!(tests_ran(&(group(3) + &group(0))).is_err());
+        assert!(tests_ran("test result: FAILED. 3 passed; 1 failed\n").is_err());
+        assert!(tests_ran("").is_err());
+    }
+
+    #[test]
+    fn output_is_kept_as_it_was() {
+        let bytes: &[u8] = b"a\n\nlast line without end";
+        assert_eq!(show_and_keep(bytes).unwrap().as_bytes(), bytes);
+    }
+}
