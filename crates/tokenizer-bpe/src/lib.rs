@@ -1,1 +1,21 @@
 //! Tokenizers and chat templates straight from GGUF metadata.
+
+#![forbid(unsafe_code)]
+
+mod chat;
+mod error;
+mod merge;
+mod pretokenize;
+mod special;
+mod stream;
+mod tokenizer;
+mod unicode;
+mod unigram_merge;
+mod vocab;
+
+pub use chat::RenderedChat;
+pub use error::Error;
+pub use special::Special;
+pub use stream::DecodeStream;
+pub use tokenizer::{SpecialText, Tokenizer};
+pub use vocab::TokenizerKind;

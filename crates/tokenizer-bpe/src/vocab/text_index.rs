@@ -1,0 +1,59 @@
+//! From a token's text to its id without a second copy of the texts.
+
+use std::hash::{BuildHasher, RandomState};
+
+const EMPTY: u32 = u32::MAX;
+
+/// An open-addressing table of ids whose keys are the texts the caller holds.
+///
+/// Hashing is keyed at random: a file cannot be made so that all its tokens collide.
+#[derive(Debug)]
+pub(super) struct TextIndex {
+    slots: Vec<u32>,
+    state: RandomState,
+}
+
+impl TextIndex {
+    /// Indexes `n_tokens` texts. Of equal texts `prefer(new, old)` decides which id is found.
+    pub(super) fn new<'t>(
+        n_tokens: u32,
+        text: impl Fn(u32) -> &'t str,
+        prefer: impl Fn(u32, u32) -> bool,
+    ) -> TextIndex {
+        let capacity = (n_tokens as usize * 2).next_power_of_two();
+        let mut index = TextIndex {
+            slots: vec![EMPTY; capacity],
+            state: RandomState::new(),
+        };
+        for id in 0..n_tokens {
+            let slot = index.slot(text(id), &text);
+            if let Some(held) = index.slots.get_mut(slot) {
+                if *held == EMPTY || prefer(id, *held) {
+                    *held = id;
+                }
+            }
+        }
+        index
+    }
+
+    /// The id of `wanted`, whose texts `text` gives.
+    pub(super) fn find<'t>(&self, wanted: &str, text: impl Fn(u32) -> &'t str) -> Option<u32> {
+        self.slots
+            .get(self.slot(wanted, text))
+            .copied()
+            .filter(|id| *id != EMPTY)
+    }
+
+    /// Where `wanted` is, or the free slot where it would be. At most half the slots are taken.
+    fn slot<'t>(&self, wanted: &str, text: impl Fn(u32) -> &'t str) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = self.state.hash_one(wanted) as usize & mask;
+        while let Some(id) = self.slots.get(slot).filter(|id| **id != EMPTY) {
+            if text(*id) == wanted {
+                break;
+            }
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+}
