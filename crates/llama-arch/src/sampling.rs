@@ -123,9 +123,12 @@ impl Sampler {
     /// A sampler for a request with this prompt.
     ///
     /// # Errors
-    /// See [`SamplingParams::check`].
+    /// See [`SamplingParams::check`]; [`Error::TokenOutOfRange`] for the prompt's ids too.
     pub fn new(params: SamplingParams, prompt: &[u32], vocab: usize) -> Result<Self> {
         params.check(vocab)?;
+        if let Some(&id) = prompt.iter().find(|&&id| id as usize >= vocab) {
+            return Err(Error::TokenOutOfRange { id, vocab });
+        }
         let mut seen = prompt.to_vec();
         seen.sort_unstable();
         seen.dedup();
@@ -190,8 +193,10 @@ impl Sampler {
 
     fn draw(&mut self, position: usize) -> u32 {
         let temperature = self.params.temperature;
+        // Relative to the largest: a tiny temperature would send the best few to infinity alike.
+        let largest = self.logits.iter().copied().fold(f32::MIN, f32::max).min(f32::MAX);
         for logit in &mut self.logits {
-            *logit /= temperature;
+            *logit = (*logit - largest) / temperature;
         }
         filter::candidates(&self.logits, &self.params, &mut self.candidates);
         let philox = Philox::new(self.params.seed);
