@@ -1,8 +1,21 @@
 //! Makes one model file: `cargo run --release -p synth-model --example synth -- --help`.
-#![allow(clippy::print_stdout, reason = "a command-line program")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program"
+)]
 
-fn main() -> synth_model::Result<()> {
-    let done = synth_model::run_cli(std::env::args().skip(1))?;
-    println!("{done}");
-    Ok(())
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match synth_model::run_cli(std::env::args().skip(1)) {
+        Ok(done) => {
+            println!("{done}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -18,11 +18,15 @@ usage: synth-model --preset PRESET -o FILE [--type TYPE] [--seed N] [--vocab FIL
   --untied      a separate output matrix even where the preset has none";
 
 /// Makes the model file that the arguments (without the program's name) describe. Returns a line
-/// that says what was written.
+/// that says what was written, or the usage for `--help`.
 ///
 /// # Errors
 /// Arguments that make no sense, with the usage, or a model that cannot be made.
 pub fn run_cli(args: impl IntoIterator<Item = String>) -> Result<String> {
+    let args: Vec<String> = args.into_iter().collect();
+    if args.iter().any(|arg| arg == "--help") {
+        return Ok(USAGE.to_owned());
+    }
     let options = Options::parse(args.into_iter())?;
     let mut spec = options.spec;
     if let Some(name) = &options.type_name {

@@ -215,6 +215,7 @@ fn the_command_line_writes_what_it_says() {
     let copy = GgufFile::open(dir.join("second.gguf")).unwrap();
     let tokens = copy.metadata().str_array("tokenizer.ggml.tokens").unwrap();
     assert_eq!((tokens.len(), tokens.get(274)), (288, Some("<|im_end|>")));
+    assert!(run("--help".to_owned()).unwrap().starts_with("usage"));
     assert!(run("--preset tiny-phi3".to_owned()).is_err());
     assert!(run(format!("--preset tiny-gpt2 -o {first}")).is_err());
     std::fs::remove_dir_all(dir).unwrap();
