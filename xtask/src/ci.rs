@@ -11,13 +11,14 @@ use std::time::Instant;
 
 use crate::workspace;
 
-const PROMPT: &str = "Write a haiku about autumn leaves";
-
 /// One command and what its output must show.
 struct Step {
     name: &'static str,
-    args: &'static [&'static str],
+    /// Arguments of cargo, as one would type them.
+    command: &'static str,
     env: &'static [(&'static str, &'static str)],
+    /// Skipped, and said so, where this folder does not exist.
+    needs: Option<&'static str>,
     verdict: Verdict,
 }
 
@@ -30,61 +31,40 @@ enum Verdict {
 
 /// The dev profile is built once and serves lints, documents and tests.
 const STEPS: &[Step] = &[
-    step("format", &["fmt", "--all", "--check"]),
+    step("format", "fmt --all --check"),
     step(
         "lints",
-        &[
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        "clippy --locked --workspace --all-targets -- -D warnings",
     ),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
-        ..step(
-            "documentation",
-            &["doc", "--locked", "--workspace", "--no-deps"],
-        )
+        ..step("documents", "doc --locked --workspace --no-deps")
     },
-    step("tidy", &["xtask", "tidy"]),
-    step(
-        "release build",
-        &["build", "--locked", "--release", "-p", "worker"],
-    ),
+    step("tidy", "xtask tidy"),
+    Step {
+        needs: Some("crates/cuda-kernels"),
+        ..step("ptx", "xtask build-ptx --check")
+    },
+    step("release build", "build --locked --release -p worker"),
     Step {
         verdict: Verdict::Output(is_haiku),
-        ..step(
-            "the README's example",
-            &[
-                "run",
-                "--release",
-                "-p",
-                "worker",
-                "--",
-                "generate",
-                "--prompt",
-                PROMPT,
-            ],
-        )
+        ..step("the README's example", README_EXAMPLE)
     },
     Step {
         verdict: Verdict::Output(tests_ran),
-        ..step("tests", &["test", "--locked"])
+        ..step("tests", "test --locked")
     },
 ];
 
-const PTX_CRATE: &str = "crates/cuda-kernels";
-const PTX_STEP: Step = step("ptx", &["xtask", "build-ptx", "--check"]);
+const README_EXAMPLE: &str =
+    "run --locked --release -p worker -- generate --prompt \"Write a haiku about autumn leaves\"";
 
-const fn step(name: &'static str, args: &'static [&'static str]) -> Step {
+const fn step(name: &'static str, command: &'static str) -> Step {
     Step {
         name,
-        args,
+        command,
         env: &[],
+        needs: None,
         verdict: Verdict::ExitCode,
     }
 }
@@ -94,33 +74,24 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     crate::no_arguments("ci", args)?;
     let start = Instant::now();
     for step in STEPS {
-        let seconds = start.elapsed().as_secs();
-        println!(
-            "\n== {} (after {seconds} s)\n$ {}",
-            step.name,
-            command_line(step)
-        );
-        run_step(step)?;
-        if step.name == "tidy" {
-            ptx()?;
+        println!("\n== {} (after {} s)", step.name, start.elapsed().as_secs());
+        match step.needs {
+            Some(folder) if !workspace::root().join(folder).exists() => {
+                println!("skipped: there is no {folder}");
+            }
+            _ => run_step(step)?,
         }
     }
     Ok(())
 }
 
-fn ptx() -> Result<(), Box<dyn Error>> {
-    if !workspace::root().join(PTX_CRATE).exists() {
-        println!("\n== ptx: skipped, there is no {PTX_CRATE} yet");
-        return Ok(());
-    }
-    println!("\n== ptx\n$ {}", command_line(&PTX_STEP));
-    run_step(&PTX_STEP)
-}
-
 fn run_step(step: &Step) -> Result<(), Box<dyn Error>> {
+    println!("$ {}", command_line(step));
     let start = Instant::now();
     let mut command = workspace::cargo();
-    command.args(step.args).envs(step.env.iter().copied());
+    command
+        .args(words(step.command))
+        .envs(step.env.iter().copied());
     let failed = |why: &str| format!("step \"{}\" failed: {why}", step.name);
     match step.verdict {
         Verdict::ExitCode => {
@@ -131,7 +102,11 @@ fn run_step(step: &Step) -> Result<(), Box<dyn Error>> {
         }
         Verdict::Output(check) => {
             let mut child = command.stdout(Stdio::piped()).spawn()?;
-            let output = child.stdout.take().map(show_and_keep).transpose()?;
+            let output = child
+                .stdout
+                .take()
+                .map(|stream| show_and_keep(stream, io::stdout()));
+            let output = output.transpose()?;
             let status = child.wait()?;
             if !status.success() {
                 return Err(failed(&status.to_string()).into());
@@ -147,15 +122,14 @@ fn run_step(step: &Step) -> Result<(), Box<dyn Error>> {
 }
 
 /// Passes a stream on line by line, and returns it.
-fn show_and_keep(stream: impl io::Read) -> io::Result<String> {
+fn show_and_keep(stream: impl io::Read, mut show: impl Write) -> io::Result<String> {
     let mut kept = String::new();
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     while stream.read_until(b'\n', &mut line)? > 0 {
-        let text = String::from_utf8_lossy(&line);
-        print!("{text}");
-        io::stdout().flush()?;
-        kept += &text;
+        show.write_all(&line)?;
+        show.flush()?;
+        kept += &String::from_utf8_lossy(&line);
         line.clear();
     }
     Ok(kept)
@@ -187,18 +161,30 @@ fn tests_ran(output: &str) -> Result<(), String> {
     }
 }
 
-/// The command as one would type it.
+/// The step as one would type it.
 fn command_line(step: &Step) -> String {
-    let mut line = String::new();
-    for (name, value) in step.env {
-        line += &format!("{name}=\"{value}\" ");
+    let env = step
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{value}\" "));
+    format!("{}cargo {}", env.collect::<String>(), step.command)
+}
+
+/// Splits at spaces outside double quotes, as a shell does.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for (i, part) in command.split('"').enumerate() {
+        let is_quoted = i % 2 == 1;
+        for (j, word) in part.split(|c| c == ' ' && !is_quoted).enumerate() {
+            if j > 0 {
+                words.push(String::new());
+            }
+            if let Some(last) = words.last_mut() {
+                *last += word;
+            }
+        }
     }
-    line += "cargo";
-    for arg in step.args {
-        let quote = if arg.contains(' ') { "\"" } else { "" };
-        line += &format!(" {quote}{arg}{quote}");
-    }
-    line
+    words
 }
 
 #[cfg(test)]
@@ -218,6 +204,12 @@ mod tests {
                 "not in README.md: {line}"
             );
         }
+    }
+
+    #[test]
+    fn commands_split_as_a_shell_does() {
+        assert_eq!(words("test --locked"), ["test", "--locked"]);
+        assert_eq!(words("a --b=\"c d\" \"e\""), ["a", "--b=c d", "e"]);
     }
 
     #[test]
@@ -245,6 +237,8 @@ mod tests {
     #[test]
     fn output_is_kept_as_it_was() {
         let bytes: &[u8] = b"a\n\nlast line without end";
-        assert_eq!(show_and_keep(bytes).unwrap().as_bytes(), bytes);
+        let mut shown = Vec::new();
+        let kept = show_and_keep(bytes, &mut shown).unwrap();
+        assert_eq!((kept.as_bytes(), &*shown), (bytes, bytes));
     }
 }

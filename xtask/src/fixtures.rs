@@ -14,6 +14,7 @@ struct Generator {
     what: &'static str,
     /// Its source, relative to the root.
     path: &'static str,
+    args: &'static [&'static str],
     run: Runner,
 }
 
@@ -27,11 +28,15 @@ enum Runner {
     Python,
 }
 
+/// Where the model files go: they are made anew each time, and only their logits are committed.
+const CASES: &str = "target/fixtures/cases";
+
 /// In order: the logits are computed from the model files that the first one writes.
 const GENERATORS: &[Generator] = &[
     Generator {
         what: "small models of every architecture",
         path: "crates/synth-model/examples/write_cases.rs",
+        args: &[CASES],
         run: Runner::Example {
             package: "synth-model",
             name: "write_cases",
@@ -40,16 +45,19 @@ const GENERATORS: &[Generator] = &[
     Generator {
         what: "their logits by Hugging Face transformers",
         path: "crates/llama-arch/tests/oracle/transformers_logits.py",
+        args: &[CASES],
         run: Runner::Python,
     },
     Generator {
         what: "dequantised blocks by the Python package gguf",
         path: "crates/gguf/tests/vectors/make_vectors.py",
+        args: &[],
         run: Runner::Python,
     },
     Generator {
         what: "token ids and rendered chats by tokenizers and transformers",
         path: "crates/tokenizer-bpe/tests/goldens/make_goldens.py",
+        args: &[],
         run: Runner::Python,
     },
 ];
@@ -103,10 +111,18 @@ fn parse(args: &[String]) -> Result<Options, Usage> {
 }
 
 fn command(generator: &Generator, python: &str) -> Command {
-    match generator.run {
+    let mut command = match generator.run {
         Runner::Example { package, name } => {
             let mut command = workspace::cargo();
-            command.args(["run", "--locked", "--package", package, "--example", name]);
+            command.args([
+                "run",
+                "--locked",
+                "--package",
+                package,
+                "--example",
+                name,
+                "--",
+            ]);
             command
         }
         Runner::Python => {
@@ -114,7 +130,9 @@ fn command(generator: &Generator, python: &str) -> Command {
             command.arg(generator.path);
             command
         }
-    }
+    };
+    command.args(generator.args);
+    command
 }
 
 #[cfg(test)]

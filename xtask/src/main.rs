@@ -121,6 +121,7 @@ mod tests {
         assert!(fails_with_usage(&["tidy", "--fix"]));
         assert!(fails_with_usage(&["ci", "now"]));
         assert!(fails_with_usage(&["fixtures", "--python"]));
+        assert!(fails_with_usage(&["synth-model", "--preset"]));
         assert!(dispatch(&["--help".to_string()]).is_ok());
     }
 

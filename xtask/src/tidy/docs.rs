@@ -4,7 +4,7 @@ use super::{Problem, source::Source};
 
 /// Every Markdown link to a file of the repository resolves.
 pub(super) fn links(file: &Source, exists: &dyn Fn(&str) -> bool) -> Vec<Problem> {
-    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = folder_of(file);
     let mut problems = Vec::new();
     for (number, line) in prose(file) {
         for (_, rest) in line
@@ -22,7 +22,8 @@ pub(super) fn links(file: &Source, exists: &dyn Fn(&str) -> bool) -> Vec<Problem
     problems
 }
 
-/// Every path in backquotes that begins with one of our folders exists.
+/// Every path in backquotes that begins with one of our folders exists, seen from the root or from
+/// the document.
 pub(super) fn named_paths(file: &Source, exists: &dyn Fn(&str) -> bool) -> Vec<Problem> {
     let is_ours = |span: &str| {
         let folder = span.split_once('/').map(|(folder, _)| folder);
@@ -41,7 +42,8 @@ pub(super) fn named_paths(file: &Source, exists: &dyn Fn(&str) -> bool) -> Vec<P
             .step_by(2)
             .filter(|span| is_ours(span))
         {
-            if !exists(path) {
+            let seen_from_here = resolve(folder_of(file), path);
+            if !exists(path) && !seen_from_here.is_some_and(|path| exists(&path)) {
                 let what = format!("`{path}` does not exist: correct the name");
                 problems.push(Problem::new(&file.path, number, what));
             }
@@ -106,6 +108,10 @@ fn prose(file: &Source) -> Vec<(usize, &str)> {
         }
     }
     lines
+}
+
+fn folder_of(file: &Source) -> &str {
+    file.path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// The path that `target` means in a file of `folder`; `None` if it leaves the repository.

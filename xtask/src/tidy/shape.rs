@@ -12,7 +12,7 @@ pub(super) fn length(file: &Source) -> Vec<Problem> {
     }
     let lines = if file.has_extension(&["rs"]) {
         file.code().len()
-    } else if file.has_extension(&["cu", "cuh", "py"]) {
+    } else if file.has_extension(&["cu", "cuh"]) {
         file.text.lines().count()
     } else {
         0
