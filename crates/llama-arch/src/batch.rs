@@ -118,6 +118,9 @@ impl Batch {
             });
         }
         for sequence in &self.sequences {
+            if sequence.rows.is_empty() {
+                return invalid("a sequence without rows".to_owned());
+            }
             let end = sequence.start + sequence.rows.len();
             if end > limits.max_positions {
                 return Err(Error::ContextOverflow {
