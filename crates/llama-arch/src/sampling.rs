@@ -194,7 +194,12 @@ impl Sampler {
     fn draw(&mut self, position: usize) -> u32 {
         let temperature = self.params.temperature;
         // Relative to the largest: a tiny temperature would send the best few to infinity alike.
-        let largest = self.logits.iter().copied().fold(f32::MIN, f32::max).min(f32::MAX);
+        let largest = self
+            .logits
+            .iter()
+            .copied()
+            .fold(f32::MIN, f32::max)
+            .min(f32::MAX);
         for logit in &mut self.logits {
             *logit = (*logit - largest) / temperature;
         }
