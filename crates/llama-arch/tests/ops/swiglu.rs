@@ -48,7 +48,7 @@ fn check_rows<B: Backend>(
         let range = rows.start * 2 * ffn..rows.end * 2 * ffn;
         let gate_up = input(backend, &gate_up[range], 2 * ffn);
         output(backend, (rows.len(), ffn), |out| {
-            backend.swiglu(&gate_up, out).unwrap()
+            backend.swiglu(&gate_up, out).unwrap();
         })
     });
 }
