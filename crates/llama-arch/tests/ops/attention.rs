@@ -1,17 +1,16 @@
 //! Causal attention over the paged cache, fed by `rope_append`.
 
-use std::fmt::Debug;
+mod feed;
 
 use llama_arch::backend::{AttentionShape, Backend};
-use llama_arch::batch::{Batch, Outputs};
 use llama_arch::config::RopePairing;
-use llama_arch::kv_cache::{BLOCK_POSITIONS, KvLayout, blocks_for};
 use llama_arch::rope::RopeTable;
 
+use self::feed::{Sequence, Setup};
 use crate::cases::{Rng, sizes};
-use crate::harness::{Case, Report, input, output, same_bits, updated};
+use crate::harness::Report;
 use crate::naive;
-use crate::rope_append::{as_half, table};
+use crate::rope_append::table;
 
 /// Scores of ordinary size: what is left is the rounding of the arithmetic.
 const BAR: f64 = 1e-10;
@@ -45,32 +44,6 @@ const DATA: [Data; 6] = [
     Data::ConstantKeys,
     Data::ZeroQueries,
 ];
-
-/// Positions of a sequence, and how many of the last ones attend.
-#[derive(Clone, Copy, Debug)]
-struct Sequence {
-    len: usize,
-    queries: usize,
-}
-
-/// How the same rows are fed.
-#[derive(Clone, Copy)]
-struct Feed {
-    /// Rows of each sequence in one batch.
-    chunk: usize,
-    /// Which blocks the sequences get.
-    seed: u64,
-    /// Whether the last sequence comes first.
-    reversed: bool,
-}
-
-struct Setup {
-    shape: AttentionShape,
-    sequences: Vec<Sequence>,
-    /// `[len][qkv_width]` of every sequence.
-    qkv: Vec<Vec<f32>>,
-    rope: RopeTable,
-}
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
     let mut rng = Rng::new(8);
@@ -223,213 +196,4 @@ fn rows(rng: &mut Rng, data: Data, n_rows: usize, shape: &AttentionShape) -> Vec
         }
     }
     rows
-}
-
-impl Setup {
-    /// What every attending row must give, sequence by sequence; `turn` is RoPE.
-    fn expected(&self, turn: impl Fn(&[f32], usize) -> Vec<f64>) -> Vec<f64> {
-        let (q_width, kv_width) = (self.shape.q_width(), self.shape.kv_width());
-        let mut expected = Vec::new();
-        for (sequence, qkv) in self.sequences.iter().zip(&self.qkv) {
-            let (mut keys, mut values) = (Vec::new(), Vec::new());
-            for (at, row) in qkv.chunks_exact(self.shape.qkv_width()).enumerate() {
-                let turned = turn(row, at);
-                let (q, kv) = turned.split_at(q_width);
-                let halves = |x: &[f64]| -> Vec<f64> {
-                    x.iter().map(|&x| f64::from(as_half(x as f32))).collect()
-                };
-                keys.push(halves(&kv[..kv_width]));
-                values.push(halves(&kv[kv_width..]));
-                if at + sequence.queries >= sequence.len {
-                    expected.extend(naive::attention(q, (&keys, &values), &self.shape));
-                }
-            }
-        }
-        expected
-    }
-
-    fn check<B: Backend>(
-        &self,
-        backends: &[Vec<B>],
-        report: &mut Report,
-        (data, expected, bar): (&dyn Debug, Vec<f64>, f64),
-    ) {
-        let Self {
-            sequences, shape, ..
-        } = self;
-        let label = format!("{data:?}, {sequences:?}, {shape:?}");
-        let case = Case {
-            label,
-            width: shape.head_dim,
-            expected,
-            bar,
-        };
-        report.check_variants(backends, &case, |backend, is_first| {
-            let whole = self.run(
-                backend,
-                Feed {
-                    chunk: usize::MAX,
-                    seed: 1,
-                    reversed: false,
-                },
-            );
-            if is_first {
-                // One by one only where that is soon done.
-                let longest = sequences.iter().map(|sequence| sequence.len).max().unwrap();
-                for chunk in [if longest < 100 { 1 } else { 100 }, BLOCK_POSITIONS + 1] {
-                    let feed = Feed {
-                        chunk,
-                        seed: chunk as u64,
-                        reversed: chunk > 1,
-                    };
-                    let fed = self.run(backend, feed);
-                    assert!(same_bits(&fed, &whole), "chunks of {chunk} show");
-                }
-                let alone: Vec<f32> = (0..sequences.len())
-                    .flat_map(|only| {
-                        let (sequences, qkv) =
-                            (vec![sequences[only]], vec![self.qkv[only].clone()]);
-                        let setup = Setup {
-                            sequences,
-                            qkv,
-                            rope: self.rope.clone(),
-                            ..*self
-                        };
-                        setup.run(
-                            backend,
-                            Feed {
-                                chunk: usize::MAX,
-                                seed: 5,
-                                reversed: false,
-                            },
-                        )
-                    })
-                    .collect();
-                assert!(same_bits(&alone, &whole), "sequences see each other");
-            }
-            whole
-        });
-    }
-
-    /// Feeds every row and returns the outputs of those that attend, sequence by sequence.
-    fn run<B: Backend>(&self, backend: &B, feed: Feed) -> Vec<f32> {
-        let (width, tables) = (self.shape.qkv_width(), self.block_tables(feed.seed));
-        let mut cache = self.used_cache(backend, &tables);
-        let rope = backend.rope(self.rope.clone()).unwrap();
-        let mut out = vec![Vec::new(); self.sequences.len()];
-        let mut done = vec![0; self.sequences.len()];
-        loop {
-            let mut order: Vec<usize> = (0..self.sequences.len()).collect();
-            if feed.reversed {
-                order.reverse();
-            }
-            let attending = (0..).zip(&done).all(|(i, &done)| done >= self.before(i));
-            let (mut batch, mut values, mut fed) = (Batch::new(), Vec::new(), Vec::new());
-            for i in order {
-                let end = if attending {
-                    self.sequences[i].len
-                } else {
-                    self.before(i)
-                };
-                let rows = done[i]..end.min(done[i].saturating_add(feed.chunk)).max(done[i]);
-                if !rows.is_empty() {
-                    batch.push(&vec![0; rows.len()], rows.start, &tables[i], Outputs::None);
-                    values.extend(&self.qkv[i][rows.start * width..rows.end * width]);
-                    fed.push((i, rows.len()));
-                    done[i] = rows.end;
-                }
-            }
-            if fed.is_empty() {
-                return out.concat();
-            }
-            let step = (&batch, &self.shape);
-            let attended = self.step(backend, (&rope, &mut cache), &values, (step, attending));
-            let mut attended = attended.as_slice();
-            for (i, n_rows) in fed.into_iter().filter(|_| attending) {
-                let (of_sequence, rest) = attended.split_at(n_rows * self.shape.q_width());
-                out[i].extend(of_sequence);
-                attended = rest;
-            }
-        }
-    }
-
-    fn step<B: Backend>(
-        &self,
-        backend: &B,
-        (rope, cache): (&B::Rope, &mut B::KvCache),
-        values: &[f32],
-        (step, attending): ((&Batch, &AttentionShape), bool),
-    ) -> Vec<f32> {
-        let width = self.shape.qkv_width();
-        // Another layer with the same rows upside down: layers must not mix.
-        let mirrored: Vec<f32> = values.iter().map(|value| -value).collect();
-        let mut other = input(backend, &mirrored, width);
-        backend
-            .rope_append(&mut other, rope, cache, 0, step)
-            .unwrap();
-        let mut attended = Vec::new();
-        updated(backend, values, width, |qkv| {
-            backend.rope_append(qkv, rope, cache, 1, step).unwrap();
-            if attending {
-                let size = (step.0.tokens().len(), self.shape.q_width());
-                attended = output(backend, size, |out| {
-                    backend.attention(qkv, cache, 1, step, out).unwrap();
-                });
-            }
-        });
-        attended
-    }
-
-    /// Positions of a sequence before its first attending one.
-    fn before(&self, sequence: usize) -> usize {
-        self.sequences[sequence].len - self.sequences[sequence].queries
-    }
-
-    /// Scattered blocks for every sequence, and some that belong to none.
-    fn block_tables(&self, seed: u64) -> Vec<Vec<u32>> {
-        let needed = |sequence: &Sequence| blocks_for(sequence.len);
-        let n_blocks = self.sequences.iter().map(needed).sum::<usize>() + 3;
-        let mut ids: Vec<u32> = (0..n_blocks as u32).collect();
-        Rng::new(seed).shuffle(&mut ids);
-        let mut ids = ids.into_iter();
-        let tables = self.sequences.iter();
-        tables
-            .map(|sequence| ids.by_ref().take(needed(sequence)).collect())
-            .collect()
-    }
-
-    /// A cache whose last blocks of every sequence are full of what another sequence left there.
-    fn used_cache<B: Backend>(&self, backend: &B, tables: &[Vec<u32>]) -> B::KvCache {
-        let shape = &self.shape;
-        let layout = KvLayout {
-            n_layers: 2,
-            n_kv_heads: shape.n_kv_heads,
-            head_dim: shape.head_dim,
-            n_blocks: tables.iter().map(Vec::len).sum::<usize>() + 3,
-        };
-        let mut cache = backend.kv_cache(&layout).unwrap();
-        let mut batch = Batch::new();
-        for table in tables {
-            batch.push(
-                &[0; BLOCK_POSITIONS],
-                0,
-                &table[table.len() - 1..],
-                Outputs::None,
-            );
-        }
-        let angles = BLOCK_POSITIONS * shape.rope_dims / 2;
-        let n_pairs = shape.rope_dims / 2;
-        let rope = RopeTable {
-            cos: vec![1.0; angles],
-            sin: vec![0.0; angles],
-            n_pairs,
-        };
-        let rope = backend.rope(rope).unwrap();
-        let left = vec![999.0; batch.tokens().len() * shape.qkv_width()];
-        let mut left = input(backend, &left, shape.qkv_width());
-        backend
-            .rope_append(&mut left, &rope, &mut cache, 1, (&batch, shape))
-            .unwrap();
-        cache
-    }
 }

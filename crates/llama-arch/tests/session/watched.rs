@@ -9,10 +9,12 @@ use llama_arch::backend::{AttentionShape, Backend, MatrixSource};
 use llama_arch::kv_cache::KvLayout;
 use llama_arch::rope::RopeTable;
 
+type OnStep = dyn Fn(&[u32]) + Send + Sync;
+
 #[derive(Clone)]
 pub(crate) struct Watched {
     pub(crate) scripted: ScriptedBackend,
-    pub(crate) on_step: Arc<dyn Fn(&[u32]) + Send + Sync>,
+    pub(crate) on_step: Arc<OnStep>,
 }
 
 impl Backend for Watched {
