@@ -7,6 +7,8 @@
 //! To add a weight type: a row in the encoders of `fill`. To add an architecture: a name in
 //! [`Arch`], its tensors in `tensors`, its keys in `metadata`, and cases in [`cases()`].
 
+#![forbid(unsafe_code)]
+
 mod cases;
 mod cli;
 mod error;
