@@ -211,7 +211,8 @@ impl Setup {
             .collect()
     }
 
-    /// A cache whose last blocks of every sequence are full of what another sequence left there.
+    /// A cache whose last blocks of every sequence are full of the NaNs that another sequence left
+    /// there: not even a weight of 0 may touch them.
     fn used_cache<B: Backend>(&self, backend: &B, tables: &[Vec<u32>]) -> B::KvCache {
         let shape = &self.shape;
         let layout = KvLayout {
@@ -238,7 +239,7 @@ impl Setup {
             n_pairs,
         };
         let rope = backend.rope(rope).unwrap();
-        let left = vec![999.0; batch.tokens().len() * shape.qkv_width()];
+        let left = vec![f32::NAN; batch.tokens().len() * shape.qkv_width()];
         let mut left = input(backend, &left, shape.qkv_width());
         backend
             .rope_append(&mut left, &rope, &mut cache, 1, (&batch, shape))
