@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use llama_arch::backend::Backend;
 
+/// NMSE of operations that only round a few times: norms, RoPE, activations.
+pub(crate) const ELEMENTWISE_BAR: f64 = 1e-10;
+
 /// What unwritten memory holds: a NaN that no computation produces.
 const POISON: u32 = 0x7fc0_dead;
 
