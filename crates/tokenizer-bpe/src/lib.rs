@@ -13,7 +13,7 @@ mod unicode;
 mod unigram_merge;
 mod vocab;
 
-pub use chat::RenderedChat;
+pub use chat::{ChatTemplate, Conversation, LocalTime, Message, RenderedChat, Value};
 pub use error::Error;
 pub use special::Special;
 pub use stream::DecodeStream;
