@@ -30,6 +30,18 @@ struct Feed {
     reversed: bool,
 }
 
+impl Feed {
+    /// All rows at once.
+    fn whole(seed: u64) -> Self {
+        Self {
+            chunk: usize::MAX,
+            seed,
+            reversed: false,
+        }
+    }
+}
+
+/// Sequences that share a cache.
 pub(super) struct Setup {
     pub(super) shape: AttentionShape,
     pub(super) sequences: Vec<Sequence>,
@@ -78,14 +90,7 @@ impl Setup {
             bar,
         };
         report.check_variants(backends, &case, |backend, is_first| {
-            let whole = self.run(
-                backend,
-                Feed {
-                    chunk: usize::MAX,
-                    seed: 1,
-                    reversed: false,
-                },
-            );
+            let whole = self.run(backend, Feed::whole(1));
             if is_first {
                 // One by one only where that is soon done.
                 let longest = sequences.iter().map(|sequence| sequence.len).max().unwrap();
@@ -108,14 +113,7 @@ impl Setup {
                             rope: self.rope.clone(),
                             ..*self
                         };
-                        setup.run(
-                            backend,
-                            Feed {
-                                chunk: usize::MAX,
-                                seed: 5,
-                                reversed: false,
-                            },
-                        )
+                        setup.run(backend, Feed::whole(5))
                     })
                     .collect();
                 assert!(same_bits(&alone, &whole), "sequences see each other");
