@@ -27,13 +27,14 @@ Results go to stdout, everything else to stderr. RUST_LOG filters the log.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 70 the device failed, 130 stopped by Ctrl-C.")]
 pub(crate) struct Cli {
     /// Say more on stderr: -v timings, -vv details; wins over RUST_LOG
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     pub(crate) verbose: u8,
 
     /// How lines on stderr look
     #[arg(
         long,
         global = true,
+        display_order = 901,
         value_enum,
         value_name = "FORMAT",
         default_value = "text",

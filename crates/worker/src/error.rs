@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io;
 
+use crate::logging::one_line;
+
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -70,15 +72,6 @@ impl Failure {
             Self::Interrupted | Self::OutputClosed => None,
         }
     }
-}
-
-/// Control characters, which a file's strings may hold, must not reach the terminal.
-fn one_line(message: &str) -> String {
-    message
-        .split(char::is_control)
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 impl From<gguf::Error> for Failure {

@@ -32,11 +32,14 @@ pub(crate) struct ModelFile {
     pub(crate) path: Option<PathBuf>,
     /// Its contents.
     pub(crate) file: GgufFile,
+    /// When it began to be opened.
+    opened: Instant,
 }
 
 impl ModelFile {
     /// Opens a model; without a path, the bundled one, and says so.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self> {
+        let opened = Instant::now();
         let Some(path) = path else {
             notice!(
                 model = DEMO_NAME,
@@ -46,16 +49,18 @@ impl ModelFile {
                 name: DEMO_NAME.to_owned(),
                 path: None,
                 file: GgufFile::from_static(&DEMO.0)?,
+                opened,
             });
         };
         let file = GgufFile::open(path).map_err(|error| describe(path, error))?;
         let odd = file.warnings();
         if !odd.is_empty() {
             tracing::warn!(
-                holes = odd.n_holes,
-                hole_bytes = odd.hole_bytes,
-                trailing_bytes = odd.trailing_bytes,
-                "the model file holds bytes that belong to no tensor:",
+                "{}: {} bytes in {} holes and {} bytes at the end belong to no tensor",
+                path.display(),
+                odd.hole_bytes,
+                odd.n_holes,
+                odd.trailing_bytes
             );
         }
         let name = path.file_name().unwrap_or(path.as_os_str());
@@ -63,6 +68,7 @@ impl ModelFile {
             name: name.to_string_lossy().into_owned(),
             path: Some(path.to_owned()),
             file,
+            opened,
         })
     }
 
@@ -75,7 +81,7 @@ impl ModelFile {
     }
 
     /// Loads the weights onto a device, showing progress where it takes long.
-    pub(crate) fn load(&self, device: &Device) -> Result<Loaded> {
+    pub(crate) fn load(&self, device: &Device) -> Result<LlamaModel> {
         let started = Instant::now();
         let mut bar = None;
         let mut progress = |done: u64, total: u64| {
@@ -95,24 +101,20 @@ impl ModelFile {
         }
         let model = model.map_err(|error| self.about(error))?;
         self.file.check_unchanged()?;
-        let load = started.elapsed();
         tracing::info!(
             model = self.name,
             device = model.device_description(),
             weight_bytes = self.file.data_bytes(),
-            load_ms = load.as_secs_f64() * 1e3,
+            ms = started.elapsed().as_secs_f64() * 1e3,
             "loaded"
         );
-        Ok(Loaded { model, load })
+        Ok(model)
     }
-}
 
-/// A model on its device.
-pub(crate) struct Loaded {
-    /// The model.
-    pub(crate) model: LlamaModel,
-    /// How long it took to load.
-    pub(crate) load: Duration,
+    /// How long ago the file began to be opened: once all is ready, what loading took.
+    pub(crate) fn since_opened(&self) -> Duration {
+        self.opened.elapsed()
+    }
 }
 
 fn describe(path: &Path, error: gguf::Error) -> Failure {
@@ -146,10 +148,9 @@ pub(crate) fn check_host_memory(plan: &MemoryPlan) -> Result<()> {
     unmapped.check(available)?;
     if plan.total_bytes() > available {
         tracing::warn!(
-            needed = plan.total_bytes(),
-            available,
-            "the model is larger than the free memory, so its weights will be read from the disk \
-             again and again:"
+            "{} bytes are needed and {available} are free: weights will be read from the disk \
+             again and again",
+            plan.total_bytes()
         );
     }
     Ok(())
@@ -213,6 +214,6 @@ mod tests {
         assert_eq!(DEMO.0.as_ptr().align_offset(64), 0);
         let model = ModelFile::open(None).unwrap();
         let loaded = model.load(&Device::cpu()).unwrap();
-        assert!(loaded.model.config().vocab > 0);
+        assert!(loaded.config().vocab > 0);
     }
 }

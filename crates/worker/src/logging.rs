@@ -77,6 +77,15 @@ fn filter(verbose: u8, rust_log: Option<&str>) -> (EnvFilter, Option<String>) {
     }
 }
 
+/// Control characters, which a file's strings may hold, must not reach the terminal.
+pub(crate) fn one_line(message: &str) -> String {
+    message
+        .split(char::is_control)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// One line an event: what it is, the message, and its fields unless it is a notice.
 struct PlainLines;
 
@@ -93,14 +102,18 @@ where
     ) -> fmt::Result {
         let mut line = Line::default();
         event.record(&mut line);
-        let (kind, fields) = match (*event.metadata().level(), event.metadata().target()) {
-            (Level::ERROR, _) => ("error: ", line.fields.as_str()),
-            (Level::WARN, _) => ("warning: ", line.fields.as_str()),
-            (_, NOTICE) => ("", ""),
-            (Level::INFO, _) => ("info: ", line.fields.as_str()),
-            _ => ("debug: ", line.fields.as_str()),
+        if event.metadata().target() == NOTICE {
+            return writeln!(writer, "{}", line.message);
+        }
+        let kind = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
         };
-        writeln!(writer, "{kind}{}{fields}", line.message)
+        let text = one_line(&line.message);
+        writeln!(writer, "{kind}: {text}{}", line.fields)
     }
 }
 

@@ -43,7 +43,11 @@ fn files_that_are_no_models() {
     );
     check_model(
         &models.file("cut.gguf", &whole[..200]),
-        &["ends inside", "download"],
+        &["the file is damaged"],
+    );
+    check_model(
+        &models.file("stub.gguf", &whole[..12]),
+        &["ends inside", "download it again"],
     );
     check_model(
         &models.file("half.gguf", &whole[..whole.len() / 2]),

@@ -1,6 +1,6 @@
 //! `generate`: what it writes, where, and how its flags change it.
 
-use integration_tests::models::{Change, Models, arg};
+use integration_tests::models::{Change, Models, arg, tiny};
 use integration_tests::worker;
 
 use crate::{keys, with_model};
@@ -312,4 +312,17 @@ fn logs_show_more_when_asked() {
     assert_eq!(summary["tokens"], 2);
     assert_eq!(summary["finish_reason"], "length");
     assert!(summary["decode_tokens_per_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn bytes_that_belong_to_nothing_are_said() {
+    let models = Models::new();
+    let model = models.file("padded.gguf", &[tiny(), vec![0; 4096]].concat());
+    let ran = with_model("generate", &model, &["--prompt", "a", "-n", "1"]).output();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("4096 bytes at the end belong to no tensor"),
+        "{ran:?}"
+    );
 }

@@ -135,6 +135,27 @@ fn ctrl_c_leaves_a_whole_document() {
 
 #[test]
 #[cfg(unix)]
+fn ctrl_c_stops_an_answer_but_not_the_conversation() {
+    let models = Models::new();
+    let saved = models.path("saved.json");
+    let lines = format!("hello\n/save {}\n/exit\n", arg(&saved));
+    let args = ["-n", "90000", "-c", "100000", "--ignore-eos"];
+    let mut child = with_model("chat", &endless(&models), &args)
+        .stdin(lines)
+        .spawn();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    interrupt(&child);
+    let (code, stdout, stderr) = rest(child);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.ends_with('\n'));
+    let turns: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(saved).unwrap()).unwrap();
+    let answer = turns[1]["content"].as_str().unwrap();
+    assert!(!answer.is_empty(), "what was said stays said: {turns}");
+}
+
+#[test]
+#[cfg(unix)]
 fn ctrl_c_ends_other_commands_at_once() {
     let models = Models::new();
     let model = endless(&models);

@@ -4,12 +4,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use llama_arch::{LlamaConfig, SamplingParams, Session};
+use llama_arch::{LlamaConfig, LlamaModel, MemoryPlan, SamplingParams, Session};
 use tokenizer_bpe::Tokenizer;
 
 use crate::device::{self, DeviceArg};
 use crate::error::{Failure, Result};
-use crate::load::{self, Loaded, ModelFile};
+use crate::load::{self, ModelFile};
 
 /// How results look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,7 +81,7 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     /// Loads a model onto the device asked for.
-    pub(crate) fn load(self, file: &ModelFile) -> Result<Loaded> {
+    pub(crate) fn load(self, file: &ModelFile) -> Result<LlamaModel> {
         // A file that no device can run should say so before any device is looked for.
         LlamaConfig::from_gguf(&file.file).map_err(|error| file.about(error))?;
         let device = device::choose(self.device, self.threads())?;
@@ -119,12 +119,12 @@ impl ContextArg {
     }
 
     /// A session with that context, if memory holds it.
-    pub(crate) fn session(self, file: &ModelFile, loaded: &Loaded) -> Result<Session> {
-        let context = self.or_default(loaded.model.config().context_length);
+    pub(crate) fn session(self, file: &ModelFile, model: &LlamaModel) -> Result<Session> {
+        let context = self.or_default(model.config().context_length);
         let about = |error: llama_arch::Error| file.about(error);
-        let plan = llama_arch::MemoryPlan::for_model(&file.file, context).map_err(about)?;
+        let plan = MemoryPlan::for_model(&file.file, context).map_err(about)?;
         load::check_host_memory(&plan).map_err(|failure| file.about(failure))?;
-        loaded.model.session(context).map_err(about)
+        model.session(context).map_err(about)
     }
 }
 

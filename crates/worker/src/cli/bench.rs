@@ -3,14 +3,14 @@
 mod bandwidth;
 mod runner;
 
-use llama_arch::ExecutorOptions;
+use llama_arch::{ExecutorOptions, LlamaModel};
 use serde::Serialize;
 
 use super::args::{FormatArgs, ModelPath, RunArgs};
 use super::report;
 use super::table::{Table, bytes};
 use crate::error::Result;
-use crate::load::{Loaded, ModelFile};
+use crate::load::ModelFile;
 use crate::output::Output;
 use runner::Runner;
 
@@ -150,8 +150,9 @@ impl Test {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let file = ModelFile::open(args.model.model.as_deref())?;
-    let loaded = args.run.load(&file)?;
-    let tests = args.tests(loaded.model.config().context_length);
+    let model = args.run.load(&file)?;
+    let load_ms = crate::generation::millis(file.since_opened());
+    let tests = args.tests(model.config().context_length);
     let threads = args
         .run
         .threads()
@@ -159,12 +160,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let read_gb_per_s = bandwidth::read_gb_per_s(threads);
     let document = BenchDocument {
         model: &file.name,
-        device: loaded.model.device_description(),
+        device: model.device_description(),
         weight_bytes: file.file.data_bytes(),
-        load_ms: crate::generation::millis(loaded.load),
+        load_ms,
         reps: args.reps,
         read_gb_per_s,
-        results: args.measure(&file, &loaded, &tests, read_gb_per_s)?,
+        results: args.measure(&file, &model, &tests, read_gb_per_s)?,
     };
     let mut output = Output::stdout();
     if args.format.json() {
@@ -201,7 +202,7 @@ impl Args {
     fn measure(
         &self,
         file: &ModelFile,
-        loaded: &Loaded,
+        model: &LlamaModel,
         tests: &[Test],
         read_gb_per_s: f64,
     ) -> Result<Vec<ResultDocument>> {
@@ -212,7 +213,7 @@ impl Args {
             1 => ExecutorOptions::single(context),
             _ => ExecutorOptions::batch(context, batch),
         };
-        let mut runner = Runner::new(file, &loaded.model, options)?;
+        let mut runner = Runner::new(file, model, options)?;
         runner.fill(depth)?;
         let mut results = Vec::new();
         for &test in tests {

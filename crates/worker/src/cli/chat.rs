@@ -39,30 +39,31 @@ pub(crate) struct Args {
     system: Option<String>,
 
     #[command(flatten)]
-    sampling: SamplingArgs,
-
-    #[command(flatten)]
     run: RunArgs,
 
     #[command(flatten)]
     context: ContextArg,
+
+    // Last, because its heading holds for all that follows.
+    #[command(flatten)]
+    sampling: SamplingArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut params = args.sampling.params()?;
     let file = ModelFile::open(args.model.model.as_deref())?;
-    let loaded = args.run.load(&file)?;
+    let model = args.run.load(&file)?;
     let prompter = Prompter::from_gguf(&file.file).map_err(|failure| file.about(failure))?;
     if !prompter.has_template() {
         return Err(file.about(Failure::failed(
             "the model has no chat template, so it cannot chat; use `generate --raw`",
         )));
     }
-    let vocab = loaded.model.config().vocab;
+    let vocab = model.config().vocab;
     params.stop_tokens = args.sampling.stop_tokens(&prompter.tokenizer, vocab);
-    let session = args.context.session(&file, &loaded)?;
-    let device = loaded.model.device_description();
+    let session = args.context.session(&file, &model)?;
+    let device = model.device_description();
     let (seed, context) = (params.seed, session.context_length());
     notice!(
         model = file.name,

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 
 use super::args::{self, ContextArg, FormatArgs, ModelArg, RunArgs, SamplingArgs};
-use super::report::{self, GenerationDocument};
+use super::report::{self, GenerationDocument, Origin};
 use crate::error::{Failure, Result};
 use crate::generation::{self, Outcome, Request};
-use crate::load::{self, Loaded, ModelFile};
+use crate::load::{self, ModelFile};
 use crate::output::Output;
 use crate::prompt::{Prompter, Turn};
 use crate::{interrupt, logging::notice};
@@ -75,9 +75,6 @@ pub(crate) struct Args {
     logprobs: Option<u8>,
 
     #[command(flatten)]
-    sampling: SamplingArgs,
-
-    #[command(flatten)]
     run: RunArgs,
 
     #[command(flatten)]
@@ -85,6 +82,10 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     format: FormatArgs,
+
+    // Last, because its heading holds for all that follows.
+    #[command(flatten)]
+    sampling: SamplingArgs,
 }
 
 /// A prompt as it was given.
@@ -102,9 +103,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     params.top_logprobs = args.logprobs.unwrap_or(0).into();
     let prompt = args.prompt()?;
     let file = ModelFile::open(args.model.model.as_deref())?;
-    let loaded = args.run.load(&file)?;
+    let model = args.run.load(&file)?;
     let prompter = Prompter::from_gguf(&file.file).map_err(|failure| file.about(failure))?;
-    let vocab = loaded.model.config().vocab;
+    let vocab = model.config().vocab;
     params.stop_tokens = args.sampling.stop_tokens(&prompter.tokenizer, vocab);
     let request = Request {
         prompt: args.ids(prompt, &prompter)?,
@@ -112,7 +113,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stops: args.sampling.stops(),
         max_tokens: args.sampling.max_tokens(),
     };
-    let mut session = args.context.session(&file, &loaded)?;
+    let mut session = args.context.session(&file, &model)?;
+    let origin = Origin {
+        model: &file.name,
+        device: model.device_description(),
+        load: file.since_opened(),
+    };
     interrupt::cancel(session.cancel_flag())?;
     let mut output = Output::stdout();
     let outcome = generation::run(&mut session, &prompter.tokenizer, &request, &mut |text| {
@@ -123,14 +129,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     })?;
     if args.format.json() {
-        let document =
-            GenerationDocument::new(&file, &loaded, &prompter.tokenizer, &request, &outcome)?;
+        let document = GenerationDocument::new(&origin, &prompter.tokenizer, &request, &outcome)?;
         output.line(report::json(&document))?;
     } else if !outcome.text.ends_with('\n') {
         output.line("")?;
     }
     output.finish()?;
-    summary(&file, &loaded, &request, &outcome);
+    summary(&origin, &request, &outcome);
     outcome.result()
 }
 
@@ -180,14 +185,14 @@ impl Args {
     }
 }
 
-fn summary(file: &ModelFile, loaded: &Loaded, request: &Request, outcome: &Outcome) {
-    let (timings, device) = (&outcome.timings, loaded.model.device_description());
-    let load_ms = generation::millis(loaded.load);
+fn summary(origin: &Origin<'_>, request: &Request, outcome: &Outcome) {
+    let (timings, model, device) = (&outcome.timings, origin.model, &origin.device);
+    let load_ms = generation::millis(origin.load);
     let (n_prompt, n_tokens) = (request.prompt.len(), outcome.tokens.len());
     let (prefill, decode) = (timings.prefill_rate(), timings.decode_rate());
     let (seed, finish) = (request.params.seed, outcome.finish.name());
     notice!(
-        model = file.name,
+        model,
         device,
         seed,
         load_ms,
@@ -196,8 +201,7 @@ fn summary(file: &ModelFile, loaded: &Loaded, request: &Request, outcome: &Outco
         tokens = n_tokens,
         decode_tokens_per_s = decode,
         finish_reason = finish,
-        "{}: load {load_ms:.0} ms, prefill {n_prompt} tokens at {prefill:.1}/s, \
-         decode {n_tokens} tokens at {decode:.1}/s, {device}, seed {seed}, {finish}",
-        file.name
+        "{model}: load {load_ms:.0} ms, prefill {n_prompt} tokens at {prefill:.1}/s, \
+         decode {n_tokens} tokens at {decode:.1}/s, {device}, seed {seed}, {finish}"
     );
 }

@@ -1,12 +1,13 @@
 //! JSON documents that several commands print, and their pieces.
 
+use std::time::Duration;
+
 use llama_arch::Sampled;
 use serde::Serialize;
 use tokenizer_bpe::Tokenizer;
 
 use crate::error::Result;
 use crate::generation::{Outcome, Request, millis};
-use crate::load::{Loaded, ModelFile};
 
 /// A document as one line of text.
 pub(crate) fn json(document: &impl Serialize) -> String {
@@ -14,11 +15,21 @@ pub(crate) fn json(document: &impl Serialize) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
 
+/// Where an output comes from.
+pub(crate) struct Origin<'a> {
+    /// What the model is called.
+    pub(crate) model: &'a str,
+    /// What it runs on.
+    pub(crate) device: String,
+    /// From opening the file until all was ready.
+    pub(crate) load: Duration,
+}
+
 /// What `generate --format json` prints.
 #[derive(Serialize)]
 pub(crate) struct GenerationDocument<'a> {
     model: &'a str,
-    device: String,
+    device: &'a str,
     seed: u64,
     prompt_tokens: &'a [u32],
     tokens: Vec<TokenDocument>,
@@ -56,8 +67,7 @@ struct LogprobDocument {
 impl<'a> GenerationDocument<'a> {
     /// Everything about one request.
     pub(crate) fn new(
-        file: &'a ModelFile,
-        loaded: &Loaded,
+        origin: &'a Origin<'_>,
         tokenizer: &Tokenizer,
         request: &'a Request,
         outcome: &'a Outcome,
@@ -68,8 +78,8 @@ impl<'a> GenerationDocument<'a> {
             .iter()
             .map(|token| document(tokenizer, token));
         Ok(Self {
-            model: &file.name,
-            device: loaded.model.device_description(),
+            model: origin.model,
+            device: &origin.device,
             seed: request.params.seed,
             prompt_tokens: &request.prompt,
             tokens: tokens.collect::<Result<_>>()?,
@@ -77,7 +87,7 @@ impl<'a> GenerationDocument<'a> {
             finish_reason: outcome.finish.name(),
             stop_sequence: outcome.stop_sequence.as_deref(),
             timings: TimingsDocument {
-                load_ms: millis(loaded.load),
+                load_ms: millis(origin.load),
                 prefill_ms: millis(timings.prefill),
                 prefill_tokens_per_s: timings.prefill_rate(),
                 decode_ms: millis(timings.decode),

@@ -139,8 +139,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let earlier = args.earlier()?;
     let file = ModelFile::open(args.model.model.as_deref())?;
     let prompt = args.prompt_tokens(&file)?;
-    let loaded = args.run.load(&file)?;
-    let mut session = args.context.session(&file, &loaded)?;
+    let model = args.run.load(&file)?;
+    let mut session = args.context.session(&file, &model)?;
     let mut trace = Trace::new();
     let finite = session.trace(&prompt, &mut trace).map(|_| ());
     if trace.entries().is_empty() {
@@ -148,7 +148,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let document = TraceDocument {
         model: file.name,
-        device: loaded.model.device_description(),
+        device: model.device_description(),
         prompt_tokens: prompt,
         ops: trace.entries().iter().map(OpDocument::new).collect(),
     };
