@@ -46,7 +46,7 @@ impl LocalTime {
     pub fn from_unix(seconds: i64) -> LocalTime {
         let days = seconds.div_euclid(86_400);
         let second = seconds.rem_euclid(86_400);
-        // Counted from 1 March of year 0 leap days come last, in years, centuries and quadricenturies.
+        // Counted from 1 March of year 0, leap days come last in each year, century and era.
         let days = days + 719_468;
         let era = days.div_euclid(146_097);
         let day_of_era = days.rem_euclid(146_097);
@@ -157,7 +157,7 @@ mod tests {
                 "Tue Tuesday 31 31 Dec December 12 24 2024 23:59:59 11 PM 366 %",
             ),
             (
-                1_795_264_200,
+                1_795_249_800,
                 "Sat Saturday 21 21 Nov November 11 26 2026 08:30:00 08 AM 325 %",
             ),
         ] {

@@ -27,10 +27,9 @@ impl TextIndex {
         };
         for id in 0..n_tokens {
             let slot = index.slot(text(id), &text);
-            if let Some(held) = index.slots.get_mut(slot) {
-                if *held == EMPTY || prefer(id, *held) {
-                    *held = id;
-                }
+            let held = &mut index.slots[slot];
+            if *held == EMPTY || prefer(id, *held) {
+                *held = id;
             }
         }
         index

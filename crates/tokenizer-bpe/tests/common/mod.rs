@@ -2,6 +2,11 @@
 //! workspace.
 
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::print_stdout, reason = "what was skipped is said")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "callers make the entries in place"
+)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +16,7 @@ use tokenizer_bpe::Tokenizer;
 
 /// Files of `shared/FOLDER` beside the workspace with this extension; none, and a line that says
 /// so, where the folder is not there.
-pub fn shared_files(folder: &str, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn shared_files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared")
         .join(folder);
@@ -28,7 +33,7 @@ pub fn shared_files(folder: &str, extension: &str) -> Vec<PathBuf> {
 }
 
 /// The real vocabularies by file name.
-pub fn real_tokenizers() -> Vec<(String, Tokenizer)> {
+pub(crate) fn real_tokenizers() -> Vec<(String, Tokenizer)> {
     let load = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         (
@@ -42,10 +47,10 @@ pub fn real_tokenizers() -> Vec<(String, Tokenizer)> {
         .collect()
 }
 
-pub type Entry = (&'static str, MetadataValue);
+pub(crate) type Entry = (&'static str, MetadataValue);
 
 /// A file of these keys. A later entry replaces an earlier one of the same key.
-pub fn file(entries: Vec<Entry>) -> GgufFile {
+pub(crate) fn file(entries: Vec<Entry>) -> GgufFile {
     let mut writer = Writer::new();
     let last = |at: usize, key: &str| !entries[at + 1..].iter().any(|(later, _)| *later == key);
     for (at, (key, value)) in entries.iter().enumerate() {
@@ -57,7 +62,7 @@ pub fn file(entries: Vec<Entry>) -> GgufFile {
 }
 
 /// The byte alphabet, spelt out independently of the crate.
-pub fn byte_chars() -> Vec<String> {
+pub(crate) fn byte_chars() -> Vec<String> {
     let printable = |byte: u32| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
     let mut shifted = 0x100;
     let mut spell = |byte: u32| {
@@ -71,7 +76,7 @@ pub fn byte_chars() -> Vec<String> {
 
 /// A byte-level vocabulary: 256 bytes, `he`, `ll`, `hell`, `hello` (259), three control tokens
 /// (260 `<|bos|>`, 261 `<|im_start|>`, 262 `<|im_end|>`), one user-defined (263 `<tool>`).
-pub fn byte_level() -> Vec<Entry> {
+pub(crate) fn byte_level() -> Vec<Entry> {
     let mut tokens = byte_chars();
     tokens.extend(
         [
@@ -102,7 +107,7 @@ pub fn byte_level() -> Vec<Entry> {
 
 /// A SentencePiece-style vocabulary: `<unk>`, `<s>`, `</s>`, 256 byte tokens from 3 on, then
 /// `▁` (259), `h`, `e`, `l`, `o`, `he`, `ll`, `▁he`, `▁hell` (267), `▁hello`, `llo` (unused, 269).
-pub fn sentence_piece() -> Vec<Entry> {
+pub(crate) fn sentence_piece() -> Vec<Entry> {
     let mut tokens: Vec<String> = ["<unk>", "<s>", "</s>"].map(String::from).to_vec();
     tokens.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
     tokens.extend(
@@ -127,6 +132,6 @@ pub fn sentence_piece() -> Vec<Entry> {
     ]
 }
 
-pub fn tokenizer(entries: Vec<Entry>) -> Tokenizer {
+pub(crate) fn tokenizer(entries: Vec<Entry>) -> Tokenizer {
     Tokenizer::from_gguf(&file(entries)).unwrap()
 }
