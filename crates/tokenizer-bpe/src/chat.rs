@@ -110,17 +110,20 @@ impl ChatTemplate {
             return Ok(None);
         };
         let tokens = metadata.find_str_array("tokenizer.ggml.tokens")?;
-        let text = |key| -> Result<&str, Error> {
+        // As the tokenizer has it: SentencePiece numbers these two alike in every model.
+        let is_sentence_piece = metadata.find_str("tokenizer.ggml.model")? == Some("llama");
+        let text = |key, default: u64| -> Result<&str, Error> {
             let id = metadata
-                .find_i64(key)?
-                .and_then(|id| usize::try_from(id).ok());
+                .find_u64(key)?
+                .or(is_sentence_piece.then_some(default));
+            let id = id.and_then(|id| usize::try_from(id).ok());
             Ok(id
                 .zip(tokens)
                 .and_then(|(id, tokens)| tokens.get(id))
                 .unwrap_or_default())
         };
-        let bos = text("tokenizer.ggml.bos_token_id")?;
-        let eos = text("tokenizer.ggml.eos_token_id")?;
+        let bos = text("tokenizer.ggml.bos_token_id", 1)?;
+        let eos = text("tokenizer.ggml.eos_token_id", 2)?;
         ChatTemplate::new(source, bos, eos).map(Some)
     }
 

@@ -24,8 +24,8 @@ pub enum Error {
     },
     /// A byte-level vocabulary does not say how text is split before it is merged.
     #[error(
-        "tokenizer.ggml.pre is missing: the file was converted before pre-tokenizers were recorded; \
-         convert the model again"
+        "tokenizer.ggml.pre is missing: the file was converted before pre-tokenizers were \
+         recorded; convert the model again"
     )]
     MissingPreTokenizer,
     /// The vocabulary has no token.

@@ -49,6 +49,7 @@
 
 mod chat;
 mod error;
+mod hash;
 mod merge;
 mod pretokenize;
 mod special;

@@ -237,8 +237,8 @@ fn hostile_templates_end_soon() {
              {{% {step} %}}{{% endfor %}}{{{{ ns.s | length }}}}"
         )
     };
-    let nested = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}\
-                  {% endfor %}{% endfor %}";
+    let nested = "{% for a in range(9999) %}{% for b in range(9999) %}\
+                  {% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
     let raw = "x".repeat(100_000);
     let templates = [
         (

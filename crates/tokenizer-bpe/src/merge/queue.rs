@@ -7,7 +7,8 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasher, Hasher, RandomState};
+
+use crate::hash::KeyedState;
 
 /// What two neighbours become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,13 +22,13 @@ pub(crate) struct Merge {
 /// The merges of a vocabulary, by pair of symbols.
 #[derive(Debug)]
 pub(crate) struct MergeTable {
-    merges: HashMap<u64, Merge, PairState>,
+    merges: HashMap<u64, Merge, KeyedState>,
 }
 
 impl MergeTable {
     pub(crate) fn with_capacity(capacity: usize) -> MergeTable {
         MergeTable {
-            merges: HashMap::with_capacity_and_hasher(capacity, PairState::default()),
+            merges: HashMap::with_capacity_and_hasher(capacity, KeyedState::default()),
         }
     }
 
@@ -222,7 +223,7 @@ impl Queue {
 #[derive(Default)]
 struct Queues {
     queues: Vec<Queue>,
-    number_of: HashMap<u64, u32, PairState>,
+    number_of: HashMap<u64, u32, KeyedState>,
     /// The priority pushed last and its queue: pushes come in runs.
     last: Option<(u32, u32)>,
     /// Priorities with places, and their queues, the lowest first.
@@ -263,52 +264,6 @@ impl Queues {
             self.waiting.pop();
         }
         Some((priority, at))
-    }
-}
-
-/// A hasher of one 64-bit key: a widening multiplication, keyed at random so that no file can
-/// choose pairs that collide.
-#[derive(Clone, Debug)]
-pub(crate) struct PairState {
-    key: u64,
-}
-
-impl Default for PairState {
-    fn default() -> PairState {
-        PairState {
-            key: RandomState::new().hash_one(0),
-        }
-    }
-}
-
-impl BuildHasher for PairState {
-    type Hasher = PairHasher;
-
-    fn build_hasher(&self) -> PairHasher {
-        PairHasher { state: self.key }
-    }
-}
-
-/// See [`PairState`].
-pub(crate) struct PairHasher {
-    state: u64,
-}
-
-impl Hasher for PairHasher {
-    fn write_u64(&mut self, key: u64) {
-        let product = u128::from(self.state ^ key) * 0x9E37_79B9_7F4A_7C15;
-        // The middle bits depend on every bit of the key.
-        self.state = (product >> 64) as u64 ^ product as u64;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.state
     }
 }
 
