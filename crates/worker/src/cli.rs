@@ -26,7 +26,7 @@ Every flag can be set by an environment variable too, named in its help; the fla
 Results go to stdout, everything else to stderr. RUST_LOG filters the log.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 70 the device failed, 130 stopped by Ctrl-C.")]
 pub(crate) struct Cli {
-    /// Say more on stderr: -v timings, -vv details; wins over RUST_LOG
+    /// Log what happens and how long it takes; wins over RUST_LOG
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     pub(crate) verbose: u8,
 

@@ -78,7 +78,6 @@ impl Prompter {
             ..Conversation::default()
         };
         let rendered = template.render(&self.tokenizer, &conversation)?;
-        tracing::debug!(prompt = rendered.text(), "rendered");
         Ok(self.tokenizer.encode_chat(&rendered)?)
     }
 }

@@ -37,6 +37,35 @@ fn a_conversation_is_kept_saved_and_forgotten() {
 }
 
 #[test]
+fn what_was_computed_is_not_computed_again() {
+    let models = Models::new();
+    let tiny = models.tiny();
+    let args = [
+        "-v",
+        "--log-format",
+        "json",
+        "--temperature",
+        "0",
+        "-n",
+        "3",
+    ];
+    let ran = with_model("chat", &tiny, &args)
+        .stdin("hello\nthe sea\n")
+        .output();
+    let lines = ran
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let prefills: Vec<serde_json::Value> = lines
+        .filter(|line: &serde_json::Value| line["message"] == "prefill")
+        .collect();
+    let figure = |turn: usize, key: &str| prefills[turn][key].as_u64().unwrap();
+    assert_eq!((prefills.len(), figure(0, "reused")), (2, 0));
+    // All of the first prompt, at least.
+    assert!(figure(1, "reused") >= figure(0, "tokens"), "{prefills:?}");
+}
+
+#[test]
 fn what_goes_wrong_does_not_end_the_conversation() {
     let models = Models::new();
     let tiny = models.tiny();

@@ -197,7 +197,7 @@ fn command_lines_that_make_no_sense() {
         (vec!["nonsense"], "nonsense"),
         (vec!["generate", "--nonsense"], "--nonsense"),
         (generate(&[]), "no prompt"),
-        (generate(&["model.gguf"]), "model.gguf"),
+        (generate(&["model.gguf"]), "--model FILE"),
         (generate(&["--prompt-ids", "1,x"]), "`x` is no token id"),
         (generate(&["--prompt-ids", "4294967296"]), "4294967296"),
         (prompted(&["-"]), "cannot be used with"),
@@ -240,6 +240,8 @@ fn command_lines_that_make_no_sense() {
         (vec!["trace"], "no prompt"),
         (vec!["bench", "--reps", "0"], "0"),
         (vec!["bench", "-p", "a"], "a"),
+        (vec!["bench", "-p", "0", "-n", "0"], "nothing to measure"),
+        (vec!["trace", "--prompt", "a", "--tolerance", "nan"], "nan"),
         (vec!["estimate", "--batch", "0"], "0"),
     ];
     for (args, needle) in rows {

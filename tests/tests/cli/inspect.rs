@@ -175,6 +175,41 @@ fn estimates_follow_context_and_batch() {
 }
 
 #[test]
+fn what_memory_cannot_hold_is_refused_before_it_is_taken() {
+    let models = Models::new();
+    let tiny = ModelSpec::tiny(Arch::Qwen2);
+    let spec = ModelSpec {
+        context_length: 1 << 24,
+        n_layers: 16,
+        n_kv_heads: 4,
+        ..tiny
+    };
+    let path = models.file("long.gguf", &synth(&spec));
+    let memory =
+        &worker(["estimate", "--format", "json", arg(&path), "-c", "16777216"]).json()["memory"];
+    let (needed, free) = (
+        memory["total_bytes"].as_u64(),
+        memory["host_available_bytes"].as_u64(),
+    );
+    if free.is_none_or(|free| free > needed.unwrap()) {
+        eprintln!("skipped: {free:?} bytes are free here, {needed:?} are needed");
+        return;
+    }
+    for command in [
+        &["generate", "--prompt", "a", "--model"][..],
+        &["trace", "--prompt", "a", "--model"],
+    ] {
+        let ran = worker(command.iter().chain(&[arg(&path), "-c", "16777216"])).output();
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let error = ran.error();
+        assert!(
+            error.contains("bytes are needed") && error.contains("would fit"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn devices_are_listed_with_reasons() {
     let document = worker(["devices", "--format", "json"]).json();
     assert_eq!(keys(&document), ["devices"]);

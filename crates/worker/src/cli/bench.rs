@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::{FormatArgs, ModelPath, RunArgs};
 use super::report;
 use super::table::{Table, bytes};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::load::ModelFile;
 use crate::output::Output;
 use runner::Runner;
@@ -153,6 +153,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = args.run.load(&file)?;
     let load_ms = crate::generation::millis(file.since_opened());
     let tests = args.tests(model.config().context_length);
+    if tests.is_empty() {
+        return Err(Failure::usage("nothing to measure: -p and -n are both 0"));
+    }
     let threads = args
         .run
         .threads()

@@ -28,8 +28,11 @@ pub(crate) struct Args {
     model: ModelArg,
 
     /// `-` reads the prompt from stdin
-    #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["prompt", "prompt_file", "prompt_ids"],
-        hide_possible_values = true)]
+    #[arg(
+        value_name = "-",
+        value_parser = dash,
+        conflicts_with_all = ["prompt", "prompt_file", "prompt_ids"]
+    )]
     stdin: Option<String>,
 
     /// The prompt
@@ -86,6 +89,13 @@ pub(crate) struct Args {
     // Last, because its heading holds for all that follows.
     #[command(flatten)]
     sampling: SamplingArgs,
+}
+
+fn dash(text: &str) -> std::result::Result<String, &'static str> {
+    match text {
+        "-" => Ok(text.to_owned()),
+        _ => Err("a prompt is given by --prompt TEXT, a model by --model FILE"),
+    }
 }
 
 /// A prompt as it was given.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use llama_arch::{Trace, TraceEntry};
+use llama_arch::{Error, Trace, TraceEntry};
 use serde::{Deserialize, Serialize};
 
 use super::args::{ContextArg, FormatArgs, ModelArg, RunArgs, token_ids};
@@ -142,9 +142,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = args.run.load(&file)?;
     let mut session = args.context.session(&file, &model)?;
     let mut trace = Trace::new();
-    let finite = session.trace(&prompt, &mut trace).map(|_| ());
-    if trace.entries().is_empty() {
-        finite?;
+    match session.trace(&prompt, &mut trace) {
+        // The trace says where they came from.
+        Ok(_) | Err(Error::NonFinite { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     let document = TraceDocument {
         model: file.name,
