@@ -1,7 +1,7 @@
 //! Matrix products with weights as the file stores them.
 //!
 //! ```text
-//! for each task of ROWS_PER_TASK weight rows, in parallel:
+//! for each task of 16 to 64 weight rows, in parallel:
 //!     for each group of GROUP rows:
 //!         dequantise the group to f32
 //!         for each tile of up to TILE activation rows: GROUP x TILE dot products
@@ -9,6 +9,7 @@
 //!
 //! A group is small enough to stay in the cache while the activations stream past it.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
 use super::kernels::{Isa, dot_tile, for_isa};
@@ -16,8 +17,10 @@ use super::pool::{SharedOut, ThreadPool};
 use super::rows::RowDecoder;
 use super::{CpuBuffer, CpuMatrix};
 
-/// Weight rows of one task.
-const ROWS_PER_TASK: usize = 16;
+/// Weight rows of one task: as many as leave every thread a few tasks. Long runs of rows keep the
+/// processor's own prefetching going.
+const ROWS_PER_TASK: RangeInclusive<usize> = 16..=64;
+const TASKS_PER_THREAD: usize = 4;
 /// Weight rows dequantised and multiplied together.
 const GROUP: usize = 4;
 /// Activation rows multiplied together: with `GROUP`, what fits in 16 vector registers.
@@ -52,10 +55,11 @@ pub(super) fn matmul(
     let shared = SharedOut::new(&mut out.data);
     let mut first_output = 0;
     for part in &weight.parts {
-        let n_tasks = part.n_rows.div_ceil(ROWS_PER_TASK);
-        pool.run(n_tasks, &|worker, index| {
-            let first = index * ROWS_PER_TASK;
-            let n_rows = ROWS_PER_TASK.min(part.n_rows - first);
+        let rows_per_task = (part.n_rows / (TASKS_PER_THREAD * pool.threads()) / GROUP * GROUP)
+            .clamp(*ROWS_PER_TASK.start(), *ROWS_PER_TASK.end());
+        pool.run(part.n_rows.div_ceil(rows_per_task), &|worker, index| {
+            let first = index * rows_per_task;
+            let n_rows = rows_per_task.min(part.n_rows - first);
             let mut rows = scratch[worker]
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
