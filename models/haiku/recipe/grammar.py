@@ -109,7 +109,7 @@ class Line:
     def sample(self, rng, target):
         ways, weights = self.ways(target)
         way = rng.choices(ways, cum_weights=weights)[0]
-        return " ".join(part.pick(rng, n) for part, n in zip(self.parts, way) if n or part.pick(rng, n))
+        return " ".join(part.pick(rng, n) for part, n in zip(self.parts, way))
 
 
 def choose(rng, lines, target):
@@ -125,8 +125,8 @@ def content(text):
     return {stem(word) for word in words_of(text.lower()) if word not in STOP}
 
 
-TIMES = ("dawn daybreak sunrise morning light", "noon midday afternoon", "dusk twilight evening sunset", "midnight night hours")
-TIME_OF = {word: hour for hour, words in enumerate(TIMES) for word in words.split() if word not in ("light", "hours")}
+TIMES = ("dawn daybreak sunrise morning", "noon midday afternoon", "dusk twilight evening sunset", "midnight night")
+TIME_OF = {word: hour for hour, words in enumerate(TIMES) for word in words.split()}
 
 
 def agree(lines):

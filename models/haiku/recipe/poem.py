@@ -3,14 +3,15 @@
 import re
 
 import frames
+import scenes_cold
 import scenes_life
 import scenes_nature
-import scenes_seasons
 import scenes_town
+import scenes_warm
 from grammar import Line, Phrases, agree, choose, expand, literal, singular
 from syllables import count, minute_words, words_of
 
-AREAS = {**scenes_seasons.AREAS, **scenes_nature.AREAS, **scenes_town.AREAS, **scenes_life.AREAS}
+AREAS = {**scenes_cold.AREAS, **scenes_warm.AREAS, **scenes_nature.AREAS, **scenes_town.AREAS, **scenes_life.AREAS}
 NUMBERS = set(minute_words())
 LENGTHS = (5, 7, 5)
 
