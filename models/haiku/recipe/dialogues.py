@@ -18,6 +18,7 @@ FAVOURITES = [topic for topic in TOPICS if topic.text in ("GPU computing", "autu
 KINDS = {
     "known": 22, "known_minute": 20, "unknown": 19, "unknown_minute": 7, "known_invented": 9, "known_word": 8,
     "unknown_invented": 4, "talk": 7, "question": 5, "turns": 6, "raw": 6, "bare": 1,
+    "any": 2, "any_minute": 4, "any_invented": 2,
 }
 
 
@@ -30,13 +31,13 @@ def some_topic(rng, known):
 def poem_turn(rng, kind):
     """A request and its poem."""
     while True:
-        topic = some_topic(rng, kind.startswith("known"))
+        topic = some_topic(rng, not kind.startswith("unknown"))
         word = None
         if kind.endswith("minute"):
             word = rng.choice(MINUTES)
         elif kind.endswith("invented"):
-            word = invent.word(rng).lower()
-            if word in NUMBERS:
+            word = invent.word(rng)
+            if word.lower() in NUMBERS:
                 continue
         lines = make_poem(rng, topic, word)
         if not lines:
@@ -44,7 +45,8 @@ def poem_turn(rng, kind):
         poem = "\n".join(lines)
         if kind == "known_word":
             word = word_of(rng, poem, topic)
-        return prompts.request(rng, topic.text, word), poem, topic
+        ask = prompts.request_any(rng, word) if kind.startswith("any") else prompts.request(rng, topic.text, word)
+        return ask, poem, topic
 
 
 def word_of(rng, poem, topic):

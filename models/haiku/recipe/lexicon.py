@@ -1,4 +1,4 @@
-"""The poems' words by number of syllables, counted by hand."""
+"""The poems' words by number of syllables, checked by hand."""
 
 BY_COUNT = {
     1: """

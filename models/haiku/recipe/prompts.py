@@ -37,7 +37,21 @@ WORDED = Phrases.parse("""
     {P}. Use "{W}" in it
 """).all()
 WORDED = [text for text in WORDED if text.count("'") != 1]
+ANY = Phrases.parse("""
+    (Write|Write|Compose|Create|Make|write|compose) a (|short|new|little|nice) (haiku|haiku|haiku|poem)
+    (Write|Give|write|give) me a (|short|new|little|nice) (haiku|haiku|poem)
+    (Please write|Can you write|Could you write|I would like|I want|please write) a haiku
+    (A haiku|Haiku|haiku|a poem|Poem|Poetry)
+""").all()
 HEX = "0123456789abcdef"
+
+
+def request_any(rng, word=None):
+    """A request that leaves the topic open."""
+    text = rng.choice(ANY)
+    if word:
+        text = rng.choice(WORDED).replace("{P}", text).replace("{W}", word)
+    return text + rng.choice(("", "", ".", ".", "!", " please", ", please") if not word else ("", "", "."))
 
 
 def request(rng, topic, word=None):

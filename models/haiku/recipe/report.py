@@ -11,6 +11,7 @@ SETS = {
     "unseen_topics": "topic words held out of training",
     "unseen_topic_and_minute": "held-out topic and a minute word",
     "unseen_word": "held-out word wanted in a poem on the sea",
+    "open_topic": "60 minute words, the topic left open",
     "hundred_seeds": "one prompt, 100 draws",
 }
 COLUMNS = ["poems", "distinct", "three_lines", "word_once", "topic_copied", "scans", "no_line_repeated"]
@@ -30,7 +31,7 @@ def quoted(text):
 
 def page(report):
     yield from ["# Evaluation", ""]
-    yield f"Weights rounded to Q8_0, temperature {report['temperature']}, made by `recipe/evaluate.py`, judged by `recipe/check.py`."
+    yield f"Weights rounded to Q8_0, temperature {report['temperature']}, answered through `recipe/evaluate_binary.py`, judged by `recipe/check.py`."
     yield from ["", *table(report), "", "## Greedy", ""]
     for prompt, text in report["greedy"].items():
         yield from [f"`{prompt}`", "", *quoted(text)]

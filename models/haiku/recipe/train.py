@@ -43,7 +43,7 @@ class Pool:
 
 def feeders(args, folder):
     command = [sys.executable, str(HERE / "feed.py"), folder, args.tokenizer]
-    return [subprocess.Popen([*command, str(args.seed * 1000 + n), str(args.seconds), str(args.shard)]) for n in range(args.workers)]
+    return [subprocess.Popen([*command, str(args.seed * 1000 + n), str(args.feed or args.seconds), str(args.shard)]) for n in range(args.workers)]
 
 
 def optimizer_of(model, device):
@@ -100,9 +100,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--resume")
+    parser.add_argument("--resume", help="weights to begin with")
     parser.add_argument("--seconds", type=float, default=480)
     parser.add_argument("--deadline", type=float, help="stop at this Unix time instead")
+    parser.add_argument("--feed", type=float, help="seconds that the feeders work, all by default")
     parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--shard", type=int, default=4000, help="documents a shard")
     parser.add_argument("--rows", type=int, default=512, help="256-token rows a step")
