@@ -7,6 +7,8 @@ use std::fs;
 
 use gguf::{GgufFile, TensorType, Writer, quantize};
 
+use crate::Usage;
+
 const USAGE: &str = "usage: cargo xtask pack-model IN.gguf OUT.gguf --type q8_0";
 const FILE_TYPE: &str = "general.file_type";
 const QUANTIZATION_VERSION: &str = "general.quantization_version";
@@ -21,11 +23,11 @@ const TYPES: [(&str, TensorType, u32); 3] = [
 /// Packs the file that the arguments name.
 pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let [input, output, flag, name] = args else {
-        return Err(USAGE.into());
+        return Err(Usage(USAGE.to_owned()).into());
     };
     let chosen = TYPES.iter().find(|(known, ..)| known == name);
     let (Some(&(_, tensor_type, file_type)), "--type") = (chosen, flag.as_str()) else {
-        return Err(USAGE.into());
+        return Err(Usage(USAGE.to_owned()).into());
     };
     let bytes = pack(&GgufFile::open(input)?, tensor_type, file_type)?;
     fs::write(output, &bytes)?;
