@@ -9,6 +9,7 @@
 
 mod ci;
 mod fixtures;
+mod pack_model;
 mod synth_model;
 mod tidy;
 mod workspace;
@@ -47,6 +48,11 @@ const COMMANDS: &[Command] = &[
         name: "fixtures",
         help: "regenerate the committed test vectors (--python PATH, --check)",
         run: fixtures::run,
+    },
+    Command {
+        name: "pack-model",
+        help: "rewrite a GGUF with its matrices in a block type",
+        run: pack_model::run,
     },
 ];
 
