@@ -16,6 +16,7 @@ mod trace;
 use clap::{Parser, Subcommand};
 
 use crate::error::Result;
+use crate::interrupt;
 use crate::logging::LogFormat;
 
 /// Runs Llama-family GGUF models (Llama, Mistral, Qwen2, Qwen3, Phi-3).
@@ -62,6 +63,9 @@ enum Command {
 impl Cli {
     /// Does what the command line says.
     pub(crate) fn run(&self) -> Result<()> {
+        if !matches!(self.command, Command::Generate(_) | Command::Chat(_)) {
+            interrupt::end_at_once()?;
+        }
         match &self.command {
             Command::Generate(args) => generate::run(args),
             Command::Chat(args) => chat::run(args),
