@@ -184,6 +184,17 @@ impl<B: Backend> Executor<B> {
                 model: config.context_length,
             });
         }
+        if [
+            options.context_length,
+            options.max_rows,
+            options.max_sequences,
+        ]
+        .contains(&0)
+        {
+            return Err(Error::InvalidBatch {
+                reason: format!("no room for a row in {options:?}"),
+            });
+        }
         let limits = BatchLimits {
             max_rows: options.max_rows,
             max_outputs: options.max_outputs,

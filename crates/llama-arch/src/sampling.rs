@@ -147,7 +147,8 @@ impl Sampler {
     }
 
     /// Chooses the token at `position` of the sequence from the `[vocab]` logits of the position
-    /// before it, and counts it as output.
+    /// before it, and counts it as output. The logits must be finite, as those of
+    /// [`crate::Logits::row`] are.
     pub fn sample(&mut self, logits: &[f32], position: usize) -> Sampled {
         self.logits.clear();
         self.logits.extend_from_slice(logits);

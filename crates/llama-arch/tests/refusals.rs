@@ -19,14 +19,17 @@ fn load(file: &GgufFile) -> Result<LlamaModel, Error> {
     LlamaModel::load(file, &Device::Cpu { threads: 1 }, LoadOptions::default())
 }
 
+type KeyEdit<'a> = dyn Fn(&str, MetadataValue) -> Option<MetadataValue> + 'a;
+type TensorEdit<'a> = dyn Fn(TensorView<'_>) -> Option<(String, Vec<u64>)> + 'a;
+
 /// A copy of a file with keys and tensors changed on the way; `None` drops one.
 struct Edit<'a> {
-    key: &'a dyn Fn(&str, MetadataValue) -> Option<MetadataValue>,
-    tensor: &'a dyn Fn(TensorView<'_>) -> Option<(String, Vec<u64>)>,
+    key: &'a KeyEdit<'a>,
+    tensor: &'a TensorEdit<'a>,
 }
 
-const KEEP_KEY: &dyn Fn(&str, MetadataValue) -> Option<MetadataValue> = &|_, value| Some(value);
-const KEEP_TENSOR: &dyn Fn(TensorView<'_>) -> Option<(String, Vec<u64>)> =
+const KEEP_KEY: &KeyEdit<'static> = &|_, value| Some(value);
+const KEEP_TENSOR: &TensorEdit<'static> =
     &|tensor| Some((tensor.name().to_owned(), tensor.dims().to_vec()));
 
 impl Edit<'_> {

@@ -9,23 +9,23 @@ pub enum Error {
     Metadata(#[from] gguf::Error),
     /// `tokenizer.ggml.model` names a tokenizer that this crate does not have.
     #[error(
-        "tokenizer.ggml.model is `{name}`; supported are `gpt2` (byte-level BPE) and `llama` (SentencePiece-style BPE)"
+        "tokenizer.ggml.model is `{name}`; supported are `gpt2` (byte-level BPE) and `llama` \
+         (SentencePiece-style BPE)"
     )]
     UnknownModel {
         /// The name in the file.
         name: String,
     },
     /// `tokenizer.ggml.pre` names a pre-tokenizer that this crate does not have.
-    #[error(
-        "tokenizer.ggml.pre is `{name}`, which is no known pre-tokenizer: the text would be split wrongly"
-    )]
+    #[error("tokenizer.ggml.pre is `{name}`, no known pre-tokenizer: text would be split wrongly")]
     UnknownPreTokenizer {
         /// The name in the file.
         name: String,
     },
     /// A byte-level vocabulary does not say how text is split before it is merged.
     #[error(
-        "tokenizer.ggml.pre is missing: the file was converted before pre-tokenizers were recorded; convert the model again"
+        "tokenizer.ggml.pre is missing: the file was converted before pre-tokenizers were \
+         recorded; convert the model again"
     )]
     MissingPreTokenizer,
     /// The vocabulary has no token.

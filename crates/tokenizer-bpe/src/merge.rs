@@ -2,7 +2,7 @@
 
 mod queue;
 
-pub(crate) use queue::{Merge, MergeTable, PairState};
+pub(crate) use queue::{Merge, MergeTable};
 
 use crate::Error;
 use crate::pretokenize::PreTokenizer;

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use crate::Error;
-use crate::merge::{Merge, MergeTable, PairState};
+use crate::hash::KeyedState;
+use crate::merge::{Merge, MergeTable};
 use crate::vocab::{TokenType, TokenizerKind, Vocab};
 use gguf::Metadata;
 
@@ -21,7 +22,7 @@ const LONGEST_MERGED: usize = 256;
 #[derive(Debug)]
 pub(crate) struct UnigramMerge {
     table: MergeTable,
-    char_tokens: HashMap<u64, u32, PairState>,
+    char_tokens: HashMap<u64, u32, KeyedState>,
     byte_tokens: [u32; 256],
     /// Tokens that may be passed through but not returned, and the two symbols that made them.
     unused: HashMap<u32, (u32, u32)>,

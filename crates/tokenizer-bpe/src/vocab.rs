@@ -117,7 +117,7 @@ impl Vocab {
         let bytes = token_bytes(kind, &texts, &types)?;
         let index = TextIndex::new(
             texts.len(),
-            |id| texts.str(id),
+            |id| texts.get(id),
             // Of equal texts the one that plain text can become.
             |new, old| {
                 let normal = |id: u32| types.get(id as usize) == Some(&TokenType::Normal);
@@ -200,7 +200,7 @@ impl Vocab {
 
     /// The id with this text; of several the first, a normal token before others.
     pub(crate) fn id(&self, text: &str) -> Option<u32> {
-        self.index.find(text, |id| self.texts.str(id))
+        self.index.find(text.as_bytes(), |id| self.texts.get(id))
     }
 
     /// Whether the token never comes out of plain text.

@@ -1,3 +1,36 @@
-//! worker-orcd.
+//! `worker-orcd`: runs Llama-family GGUF models from the command line.
+//!
+//! [`cli`] holds one file per command; what commands share lies beside it: [`load`] does all file
+//! I/O, [`prompt`] turns text into ids, [`generation`] runs the model, [`text_stream`] turns ids
+//! into text.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod cli;
+mod device;
+mod error;
+mod generation;
+mod interrupt;
+mod load;
+mod logging;
+mod output;
+mod prompt;
+mod text_stream;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    logging::init(cli.verbose, cli.log_format);
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                logging::error(&message, cli.log_format);
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

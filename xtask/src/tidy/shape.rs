@@ -26,7 +26,7 @@ pub(super) fn length(file: &Source) -> Vec<Problem> {
 
 /// At most [`MAX_COLUMNS`] columns; an address cannot be broken.
 pub(super) fn columns(file: &Source) -> Vec<Problem> {
-    if file.is_generated() || !file.has_extension(&["rs", "cu", "cuh", "py"]) {
+    if file.is_generated() || !file.has_extension(&["rs", "cu", "cuh"]) {
         return Vec::new();
     }
     let too_long = |line: &str| line.chars().count() > MAX_COLUMNS && !line.contains("://");

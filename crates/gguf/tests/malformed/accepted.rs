@@ -54,6 +54,7 @@ fn alignments_both_sides_of_32() {
         let file = open(file);
         assert_eq!(file.tensor("a").unwrap().bytes(), b"abc", "{alignment}");
         assert_eq!(file.tensor("b").unwrap().bytes(), b"defgh", "{alignment}");
+        assert_eq!(format!("{:?}", file.tensor("b").unwrap()), "b I8 [5]");
         assert!(file.warnings().is_empty());
         assert_eq!(
             (file.data_bytes(), file.tensor("b").unwrap().n_rows()),

@@ -78,23 +78,12 @@ fn counts() -> Vec<Case> {
     let wrapping = [13, 14, 16, 24, 32, 33, 48, 64, 368].map(|size| u64::MAX / size + 1);
     let lies = [u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 32, tail / 13 + 1];
     for count in lies.into_iter().chain(wrapping) {
-        let pairs = Raw::new(3, 0, count).zeros(tail as usize);
-        let says = format!("the number of metadata pairs at offset 16 is {count}");
-        cases.push(refused(
-            format!("G01-{count}"),
-            pairs,
-            "CountExceedsFile",
-            says,
-        ));
-        let tensors = Raw::new(3, count, 0).zeros(tail as usize);
-        let says = format!("the number of tensors at offset 8 is {count}");
-        cases.push(refused(
-            format!("G02-{count}"),
-            tensors,
-            "CountExceedsFile",
-            says,
-        ));
+        cases.extend(too_many(count, tail));
     }
+    // One more than there is room for, at 14 bytes for the least pair and 33 for the least tensor.
+    let [_, tensors] = too_many(tail / 33 + 1, tail);
+    let [pairs, _] = too_many(tail / 14 + 1, tail);
+    cases.extend([tensors, pairs]);
     // The count of tensors fits the file, but not what remains of it after the metadata.
     let late = Raw::new(3, 20, 1)
         .key("k", crate::raw::STR)
@@ -106,6 +95,20 @@ fn counts() -> Vec<Case> {
         "at offset 945 is 20",
     ));
     cases
+}
+
+/// So many pairs, and so many tensors, before `tail` bytes.
+fn too_many(count: u64, tail: u64) -> [Case; 2] {
+    let pairs = Raw::new(3, 0, count).zeros(tail as usize);
+    let says = format!("the number of metadata pairs at offset 16 is {count}");
+    let pairs = refused(format!("G01-{count}"), pairs, "CountExceedsFile", says);
+    // The pairs, of which there are none, are counted in eight bytes more.
+    let tensors = Raw::new(3, count, 0).zeros(tail as usize - 8);
+    let says = format!("the number of tensors at offset 8 is {count}");
+    [
+        pairs,
+        refused(format!("G02-{count}"), tensors, "CountExceedsFile", says),
+    ]
 }
 
 /// G06: files that end inside something, named. `flips.rs` cuts a file at every offset.

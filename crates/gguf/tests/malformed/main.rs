@@ -136,7 +136,8 @@ fn there_are_enough_files_and_no_two_are_alike() {
         .collect();
     assert_eq!(ids.len(), cases.len(), "two files have one name");
     assert_eq!(files.len(), cases.len(), "two files are the same");
-    assert!(cases.len() >= 150, "only {} files", cases.len());
+    println!("{} files that lie", cases.len());
+    assert!(cases.len() >= 180);
 }
 
 #[test]

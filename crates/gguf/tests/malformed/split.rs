@@ -196,6 +196,33 @@ fn positions_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn what_is_odd_about_the_parts_is_added_up() {
+    let folder = Folder::new("odd");
+    let names = [name(0, 3), name(1, 3), name(2, 3)];
+    for (number, path) in names.iter().enumerate() {
+        // A tensor of four bytes after a hole of 64, then garbage.
+        let file = Raw::new(3, 1, 2)
+            .pair("split.no", number as u32)
+            .pair("split.count", 3)
+            .info(format!("t{number}"), &[4], TensorType::I8.id(), 64)
+            .align(32)
+            .zeros(96)
+            .zeros(number + 1);
+        folder.write(path, &file.0);
+    }
+    let warnings = GgufFile::open(folder.0.join(&names[0])).unwrap().warnings();
+    assert_eq!(
+        (
+            warnings.n_holes,
+            warnings.hole_bytes,
+            warnings.trailing_bytes
+        ),
+        (3, 192, 6)
+    );
+    assert!(!warnings.is_empty());
+}
+
+#[test]
 fn a_file_merged_from_parts_is_no_part() {
     let folder = Folder::new("merged");
     let merged = part(2, 0, 99).to_bytes().unwrap();
@@ -229,6 +256,17 @@ fn a_file_that_grew_or_was_written_to_is_noticed() {
         .unwrap();
     let error = file.check_unchanged().unwrap_err();
     assert_eq!(variant(&error), "FileChanged");
+
+    // Of the same length, but newer.
+    let file = GgufFile::open(&path).unwrap();
+    let newer = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(newer)
+        .unwrap();
+    assert_eq!(variant(&file.check_unchanged().unwrap_err()), "FileChanged");
 
     // Replaced by renaming: the open one is still whole.
     let file = GgufFile::open(&path).unwrap();

@@ -1,7 +1,7 @@
 //! The host's processor.
 //!
-//! Weights stay in the file's mapping, quantised. [`kernels`] holds the inner loops, compiled for
-//! several instruction sets; [`pool`] the threads.
+//! Weights stay in the file's mapping, quantised. `kernels` holds the inner loops, compiled for
+//! several instruction sets; `pool` the threads.
 
 mod attention;
 mod elementwise;

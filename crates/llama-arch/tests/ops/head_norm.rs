@@ -4,8 +4,8 @@ use llama_arch::backend::{AttentionShape, Backend};
 use llama_arch::config::RopePairing;
 
 use crate::cases::{Pattern, Rng, sizes};
-use crate::harness::{Case, Report, same_bits, updated};
-use crate::{naive, rms_norm};
+use crate::harness::{Case, ELEMENTWISE_BAR, Report, same_bits, updated};
+use crate::naive;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
     let mut rng = Rng::new(4);
@@ -42,7 +42,7 @@ fn check_shape<B: Backend>(
         // The oracle's heads one by one, because V may be larger than the rest by far.
         width: shape.head_dim,
         expected: naive::head_norm(&qkv, (&q_norm, &k_norm), eps, shape),
-        bar: rms_norm::BAR,
+        bar: ELEMENTWISE_BAR,
     };
     let run = |backend: &B, qkv: &[f32]| {
         let q_norm = backend.vector(&q_norm).unwrap();

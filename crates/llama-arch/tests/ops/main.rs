@@ -39,7 +39,8 @@ fn cpu() -> Vec<Vec<CpuBackend>> {
         .collect()
 }
 
-/// A test for each operation that runs its cases on every backend there is.
+/// A test for each operation that runs its cases on every backend there is: a device joins with
+/// one more line.
 macro_rules! ops {
     ($($op:ident),* $(,)?) => {
         $(

@@ -39,7 +39,39 @@ pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
             );
         }
     }
+    check_long(backends, report, &mut rng);
     check_stacked(backends, report, &mut rng);
+}
+
+/// Many outputs, many inputs, many rows: one at a time.
+fn check_long<B: Backend>(backends: &[Vec<B>], report: &mut Report, rng: &mut Rng) {
+    for tensor_type in types() {
+        let block = tensor_type.block_len();
+        let beyond = |n, list: Vec<usize>| list.into_iter().filter(|&len| len > n).collect();
+        let deep: Vec<usize> = beyond(2304, row_lens(tensor_type, 1 << 14));
+        let wide: Vec<usize> = beyond(129, sizes(12));
+        let tall = [63, 64, 65, 127, 128, 129];
+        for variant in VARIANTS {
+            let small = 1 + rng.below(9);
+            for (outputs, row_len, rows) in [
+                (
+                    rng.picks(&wide, 1)[0],
+                    block * (1 + rng.below(3)),
+                    1 + rng.below(3),
+                ),
+                (small, rng.picks(&deep, 1)[0], 1 + rng.below(4)),
+                (4 * small + 1, block * small, rng.picks(&tall, 1)[0]),
+            ] {
+                let (parts, size) = (&[(tensor_type, outputs)], (row_len, rows));
+                check_one(
+                    backends,
+                    report,
+                    rng,
+                    (parts, size, Pattern::Normal, variant),
+                );
+            }
+        }
+    }
 }
 
 /// Parts of different types, with borders inside and between the tiles of any kernel.

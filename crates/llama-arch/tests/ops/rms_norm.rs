@@ -3,11 +3,8 @@
 use llama_arch::backend::Backend;
 
 use crate::cases::{Pattern, Rng, sizes};
-use crate::harness::{Case, Report, input, output};
+use crate::harness::{Case, ELEMENTWISE_BAR, Report, input, output};
 use crate::naive;
-
-/// Rounding of a few f32 operations; the sum of squares may add nothing to it.
-pub(crate) const BAR: f64 = 1e-12;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
     let mut rng = Rng::new(3);
@@ -22,7 +19,7 @@ pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
                 label: format!("{pattern:?}, {height} x {width}, eps {eps}"),
                 width,
                 expected: naive::rms_norm(&x, &weight, eps),
-                bar: BAR,
+                bar: ELEMENTWISE_BAR,
             };
             report.check(backends, &case, |backend, rows| {
                 let weight = backend.vector(&weight).unwrap();

@@ -7,11 +7,8 @@ use llama_arch::kv_cache::{BLOCK_POSITIONS, KvLayout, blocks_for};
 use llama_arch::rope::{RopeFactors, RopeTable};
 
 use crate::cases::{Pattern, Rng};
-use crate::harness::{Case, Report, output, same_bits, updated};
+use crate::harness::{Case, ELEMENTWISE_BAR, Report, output, same_bits, updated};
 use crate::naive;
-
-/// Angles come from an f64 table, so that no position is worse than another.
-const BAR: f64 = 1e-12;
 
 const PAIRINGS: [RopePairing; 2] = [RopePairing::Adjacent, RopePairing::Halves];
 
@@ -121,7 +118,7 @@ fn check_shape<B: Backend>(
             .zip(&rows)
             .flat_map(turned)
             .collect(),
-        bar: BAR,
+        bar: ELEMENTWISE_BAR,
     };
     let run = |backend: &B, range: std::ops::Range<usize>| {
         let mut batch = Batch::new();
@@ -254,7 +251,7 @@ fn check_rounding<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
             label: format!("values between f16 numbers times 2^{exponent}"),
             width: shape.qkv_width(),
             expected: naive::rope(&qkv, 1, 1e4, &shape),
-            bar: BAR,
+            bar: ELEMENTWISE_BAR,
         };
         let mut batch = Batch::new();
         batch.push(&[0], 1, &[0], Outputs::None);
@@ -322,7 +319,7 @@ fn check_golden<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
             label: format!("golden values at {position}, {rope_pairing:?}"),
             width: 6,
             expected: [&head_out[..], &head_out, &[7.0; 6]].concat(),
-            bar: BAR,
+            bar: ELEMENTWISE_BAR,
         };
         let qkv = [&head[..], &head, &[7.0; 6]].concat();
         let mut batch = Batch::new();

@@ -3,11 +3,8 @@
 use llama_arch::backend::Backend;
 
 use crate::cases::{Pattern, Rng, sizes};
-use crate::harness::{Case, Report, input, output};
+use crate::harness::{Case, ELEMENTWISE_BAR, Report, input, output};
 use crate::naive;
-
-/// The exponential of an f32 library, and three more roundings.
-const BAR: f64 = 1e-12;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
     let mut rng = Rng::new(5);
@@ -42,7 +39,7 @@ fn check_rows<B: Backend>(
         label,
         width: ffn,
         expected: naive::swiglu(gate_up, ffn),
-        bar: BAR,
+        bar: ELEMENTWISE_BAR,
     };
     report.check(backends, &case, |backend, rows| {
         let range = rows.start * 2 * ffn..rows.end * 2 * ffn;

@@ -1,11 +1,8 @@
-//! Devices that fail and logits that are no numbers.
+//! Devices that fail.
 
-use llama_arch::backend::scripted::{ScriptedBackend, ScriptedRow};
-use llama_arch::{Batch, Error, ExecutorOptions, Outputs, SamplingParams, Session, Trace};
+use llama_arch::{Error, SamplingParams, Session, Trace};
 
-use crate::{
-    CHUNK, CONTEXT, VOCAB, assert_usable, continuation, greedy, ids, load, prompt, script, scripted,
-};
+use crate::{CHUNK, CONTEXT, assert_usable, continuation, greedy, load, prompt, scripted};
 
 /// Is it the failure that the script ordered for operation `n`?
 fn assert_failed_at(error: &Error, n: usize) {
@@ -105,80 +102,5 @@ fn a_trace_may_fail_too() {
         );
         assert_eq!(session.tokens(), []);
         assert_usable(&mut session);
-    }
-}
-
-/// The token whose logits are not all finite.
-const POISONED: u32 = 100;
-
-/// The script, but rows of the poisoned token hold these values too.
-fn poisoned(values: &'static [f32]) -> ScriptedBackend {
-    ScriptedBackend::new(move |row, logits| {
-        script(row, logits);
-        if row.token == POISONED {
-            logits[5..5 + values.len()].copy_from_slice(values);
-        }
-    })
-}
-
-const NON_FINITE: [&[f32]; 4] = [
-    &[f32::NAN],
-    &[f32::INFINITY],
-    &[f32::NEG_INFINITY],
-    &[f32::NAN; VOCAB - 5],
-];
-
-#[test]
-fn non_finite_logits_fail_their_row_alone() {
-    for values in NON_FINITE {
-        let model = load(poisoned(values)).unwrap();
-        let mut executor = model.executor(&ExecutorOptions::batch(CONTEXT, 3)).unwrap();
-        let mut batch = Batch::new();
-        batch.push(&[1, 2], 0, &[4], Outputs::Last);
-        batch.push(&[1, POISONED], 7, &[5], Outputs::Last);
-        // A poisoned row that nobody asked about.
-        batch.push(&[POISONED, 3], 31, &[7, 2], Outputs::Last);
-        let logits = executor.forward(&batch, None).unwrap();
-        assert_eq!(logits.n_rows(), 3);
-        for (row, token, position) in [(0, 2, 1), (2, 3, 32)] {
-            let mut expected = vec![0.0; VOCAB];
-            script(ScriptedRow { token, position }, &mut expected);
-            assert_eq!(logits.row(row).unwrap(), expected);
-        }
-        let error = logits.row(1).unwrap_err();
-        let Error::NonFinite { position: 8, count } = error else {
-            panic!("{error}")
-        };
-        assert_eq!(count, values.len());
-    }
-}
-
-#[test]
-fn non_finite_logits_end_a_generation() {
-    // The prompt whose third token is the poisoned one.
-    let start = (0..VOCAB as u32)
-        .find(|&t| continuation(&[t], 9)[2] == POISONED)
-        .unwrap();
-    for values in NON_FINITE {
-        let mut session = load(poisoned(values)).unwrap().session(CONTEXT).unwrap();
-        let mut generation = session
-            .generate(&[start], &SamplingParams::default())
-            .unwrap();
-        assert_eq!(ids(generation.by_ref().take(3)), continuation(&[start], 3));
-        let error = generation.next().unwrap().unwrap_err();
-        assert!(
-            matches!(error, Error::NonFinite { position: 3, .. }),
-            "{error}"
-        );
-        assert!(generation.next().is_none() && generation.finish().is_none());
-        let error = session
-            .generate(&[7, POISONED], &SamplingParams::default())
-            .err()
-            .unwrap();
-        assert!(
-            matches!(error, Error::NonFinite { position: 1, .. }),
-            "{error}"
-        );
-        assert_eq!(greedy(&mut session, &[7, 8], 1), continuation(&[7, 8], 1));
     }
 }

@@ -10,6 +10,7 @@
 mod batches;
 mod failures;
 mod generation;
+mod non_finite;
 mod refusals;
 mod watched;
 

@@ -7,7 +7,8 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasher, Hasher, RandomState};
+
+use crate::hash::KeyedState;
 
 /// What two neighbours become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,13 +22,13 @@ pub(crate) struct Merge {
 /// The merges of a vocabulary, by pair of symbols.
 #[derive(Debug)]
 pub(crate) struct MergeTable {
-    merges: HashMap<u64, Merge, PairState>,
+    merges: HashMap<u64, Merge, KeyedState>,
 }
 
 impl MergeTable {
     pub(crate) fn with_capacity(capacity: usize) -> MergeTable {
         MergeTable {
-            merges: HashMap::with_capacity_and_hasher(capacity, PairState::default()),
+            merges: HashMap::with_capacity_and_hasher(capacity, KeyedState::default()),
         }
     }
 
@@ -190,6 +191,10 @@ struct Queue {
 }
 
 impl Queue {
+    fn is_empty(&self) -> bool {
+        self.next == self.ascending.len() && self.late.is_empty()
+    }
+
     fn push(&mut self, at: u32) {
         if self.ascending.last().is_none_or(|last| *last <= at) {
             self.ascending.push(at);
@@ -204,108 +209,61 @@ impl Queue {
         if late.is_some_and(|late| first.is_none_or(|first| late < first)) {
             return self.late.pop().map(|Reverse(at)| at);
         }
+        let first = first?;
         self.next += 1;
-        first
+        if self.next == self.ascending.len() {
+            self.next = 0;
+            self.ascending.clear();
+        }
+        Some(first)
     }
 }
 
-/// A queue for each priority that is waiting.
+/// A queue for each priority seen.
 #[derive(Default)]
 struct Queues {
-    waiting: BinaryHeap<Reverse<u32>>,
-    queue_of: HashMap<u64, Queue, PairState>,
-    /// The queue in hand, kept out of the map: runs of pushes and pops go to the same one.
-    current: Option<(u32, Queue)>,
+    queues: Vec<Queue>,
+    number_of: HashMap<u64, u32, KeyedState>,
+    /// The priority pushed last and its queue: pushes come in runs.
+    last: Option<(u32, u32)>,
+    /// Priorities with places, and their queues, the lowest first.
+    waiting: BinaryHeap<Reverse<(u32, u32)>>,
 }
 
 impl Queues {
     fn push(&mut self, priority: u32, at: u32) {
-        if let Some((held, queue)) = &mut self.current {
-            if *held == priority {
-                queue.push(at);
-                return;
-            }
+        let number = match self.last {
+            Some((last, number)) if last == priority => number,
+            _ => self.number(priority),
+        };
+        self.last = Some((priority, number));
+        let queue = &mut self.queues[number as usize];
+        if queue.is_empty() {
+            self.waiting.push(Reverse((priority, number)));
         }
-        let waiting = &mut self.waiting;
-        let queue = self.queue_of.entry(u64::from(priority)).or_insert_with(|| {
-            waiting.push(Reverse(priority));
-            Queue::default()
-        });
         queue.push(at);
     }
 
+    fn number(&mut self, priority: u32) -> u32 {
+        let queues = &mut self.queues;
+        *self
+            .number_of
+            .entry(u64::from(priority))
+            .or_insert_with(|| {
+                queues.push(Queue::default());
+                u32::try_from(queues.len() - 1).unwrap_or(NONE)
+            })
+    }
+
+    /// A place of the lowest priority, and the priority.
     fn pop(&mut self) -> Option<(u32, u32)> {
-        loop {
-            let best = self.waiting.peek().map(|Reverse(priority)| *priority);
-            match &mut self.current {
-                Some((priority, queue)) if best.is_none_or(|best| *priority < best) => {
-                    if let Some(at) = queue.pop() {
-                        return Some((*priority, at));
-                    }
-                    self.current = None;
-                }
-                _ => self.swap(best?),
-            }
+        let Reverse((priority, number)) = *self.waiting.peek()?;
+        let queue = &mut self.queues[number as usize];
+        let at = queue.pop()?;
+        if queue.is_empty() {
+            self.waiting.pop();
         }
-    }
-
-    /// Takes the queue of `priority` in hand and puts the one in hand back.
-    fn swap(&mut self, priority: u32) {
-        self.waiting.pop();
-        let queue = self
-            .queue_of
-            .remove(&u64::from(priority))
-            .unwrap_or_default();
-        if let Some((held, queue)) = self.current.replace((priority, queue)) {
-            self.waiting.push(Reverse(held));
-            self.queue_of.insert(u64::from(held), queue);
-        }
-    }
-}
-
-/// A hasher of one 64-bit key: a widening multiplication, keyed at random so that no file can choose
-/// pairs that collide.
-#[derive(Clone, Debug)]
-pub(crate) struct PairState {
-    key: u64,
-}
-
-impl Default for PairState {
-    fn default() -> PairState {
-        PairState {
-            key: RandomState::new().hash_one(0),
-        }
-    }
-}
-
-impl BuildHasher for PairState {
-    type Hasher = PairHasher;
-
-    fn build_hasher(&self) -> PairHasher {
-        PairHasher { state: self.key }
-    }
-}
-
-/// See [`PairState`].
-pub(crate) struct PairHasher {
-    state: u64,
-}
-
-impl Hasher for PairHasher {
-    fn write_u64(&mut self, key: u64) {
-        let product = u128::from(self.state ^ key) * 0x9E37_79B9_7F4A_7C15;
-        // The middle bits depend on every bit of the key.
-        self.state = (product >> 64) as u64 ^ product as u64;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.state
+        Some((priority, at))
     }
 }
 

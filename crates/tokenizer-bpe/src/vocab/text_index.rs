@@ -1,6 +1,8 @@
 //! From a token's text to its id without a second copy of the texts.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
+
+use crate::hash::KeyedState;
 
 const EMPTY: u32 = u32::MAX;
 
@@ -10,34 +12,33 @@ const EMPTY: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct TextIndex {
     slots: Vec<u32>,
-    state: RandomState,
+    state: KeyedState,
 }
 
 impl TextIndex {
     /// Indexes `n_tokens` texts. Of equal texts `prefer(new, old)` decides which id is found.
     pub(super) fn new<'t>(
         n_tokens: u32,
-        text: impl Fn(u32) -> &'t str,
+        text: impl Fn(u32) -> &'t [u8],
         prefer: impl Fn(u32, u32) -> bool,
     ) -> TextIndex {
         let capacity = (n_tokens as usize * 2).next_power_of_two();
         let mut index = TextIndex {
             slots: vec![EMPTY; capacity],
-            state: RandomState::new(),
+            state: KeyedState::default(),
         };
         for id in 0..n_tokens {
             let slot = index.slot(text(id), &text);
-            if let Some(held) = index.slots.get_mut(slot) {
-                if *held == EMPTY || prefer(id, *held) {
-                    *held = id;
-                }
+            let held = &mut index.slots[slot];
+            if *held == EMPTY || prefer(id, *held) {
+                *held = id;
             }
         }
         index
     }
 
     /// The id of `wanted`, whose texts `text` gives.
-    pub(super) fn find<'t>(&self, wanted: &str, text: impl Fn(u32) -> &'t str) -> Option<u32> {
+    pub(super) fn find<'t>(&self, wanted: &[u8], text: impl Fn(u32) -> &'t [u8]) -> Option<u32> {
         self.slots
             .get(self.slot(wanted, text))
             .copied()
@@ -45,9 +46,11 @@ impl TextIndex {
     }
 
     /// Where `wanted` is, or the free slot where it would be. At most half the slots are taken.
-    fn slot<'t>(&self, wanted: &str, text: impl Fn(u32) -> &'t str) -> usize {
+    fn slot<'t>(&self, wanted: &[u8], text: impl Fn(u32) -> &'t [u8]) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = self.state.hash_one(wanted) as usize & mask;
+        let mut hasher = self.state.build_hasher();
+        hasher.write(wanted);
+        let mut slot = hasher.finish() as usize & mask;
         while let Some(id) = self.slots.get(slot).filter(|id| **id != EMPTY) {
             if text(*id) == wanted {
                 break;

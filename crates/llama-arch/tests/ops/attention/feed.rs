@@ -30,6 +30,18 @@ struct Feed {
     reversed: bool,
 }
 
+impl Feed {
+    /// All rows at once.
+    fn whole(seed: u64) -> Self {
+        Self {
+            chunk: usize::MAX,
+            seed,
+            reversed: false,
+        }
+    }
+}
+
+/// Sequences that share a cache.
 pub(super) struct Setup {
     pub(super) shape: AttentionShape,
     pub(super) sequences: Vec<Sequence>,
@@ -78,14 +90,7 @@ impl Setup {
             bar,
         };
         report.check_variants(backends, &case, |backend, is_first| {
-            let whole = self.run(
-                backend,
-                Feed {
-                    chunk: usize::MAX,
-                    seed: 1,
-                    reversed: false,
-                },
-            );
+            let whole = self.run(backend, Feed::whole(1));
             if is_first {
                 // One by one only where that is soon done.
                 let longest = sequences.iter().map(|sequence| sequence.len).max().unwrap();
@@ -108,14 +113,7 @@ impl Setup {
                             rope: self.rope.clone(),
                             ..*self
                         };
-                        setup.run(
-                            backend,
-                            Feed {
-                                chunk: usize::MAX,
-                                seed: 5,
-                                reversed: false,
-                            },
-                        )
+                        setup.run(backend, Feed::whole(5))
                     })
                     .collect();
                 assert!(same_bits(&alone, &whole), "sequences see each other");
@@ -211,7 +209,8 @@ impl Setup {
             .collect()
     }
 
-    /// A cache whose last blocks of every sequence are full of what another sequence left there.
+    /// A cache whose last blocks of every sequence are full of the NaNs that another sequence left
+    /// there: not even a weight of 0 may touch them.
     fn used_cache<B: Backend>(&self, backend: &B, tables: &[Vec<u32>]) -> B::KvCache {
         let shape = &self.shape;
         let layout = KvLayout {
@@ -238,7 +237,7 @@ impl Setup {
             n_pairs,
         };
         let rope = backend.rope(rope).unwrap();
-        let left = vec![999.0; batch.tokens().len() * shape.qkv_width()];
+        let left = vec![f32::NAN; batch.tokens().len() * shape.qkv_width()];
         let mut left = input(backend, &left, shape.qkv_width());
         backend
             .rope_append(&mut left, &rope, &mut cache, 1, (&batch, shape))

@@ -1,0 +1,219 @@
+//! All file I/O: models, prompts, transcripts, and what the system says of its memory.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use gguf::GgufFile;
+use indicatif::{ProgressBar, ProgressStyle};
+use llama_arch::{Device, LlamaModel, LoadOptions, MemoryPlan};
+
+use crate::error::{Failure, Result};
+use crate::logging::notice;
+
+/// The demo model inside the binary, aligned as the weights of a mapped file are.
+#[repr(C, align(64))]
+struct Aligned<T: ?Sized>(T);
+
+static DEMO: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../models/haiku/haiku.gguf"));
+
+/// What the demo model is called.
+const DEMO_NAME: &str = "haiku (bundled demo)";
+
+/// Loads that are done sooner show no progress bar.
+const QUIET_LOAD: Duration = Duration::from_millis(300);
+
+/// An open model file and what to call it.
+pub(crate) struct ModelFile {
+    /// File name, or the demo model's name.
+    pub(crate) name: String,
+    /// The path, unless it is the demo model.
+    pub(crate) path: Option<PathBuf>,
+    /// Its contents.
+    pub(crate) file: GgufFile,
+    /// When it began to be opened.
+    opened: Instant,
+}
+
+impl ModelFile {
+    /// Opens a model; without a path, the bundled one, and says so.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self> {
+        let opened = Instant::now();
+        let Some(path) = path else {
+            notice!(
+                model = DEMO_NAME,
+                "model: the bundled demo, which only writes haiku; --model FILE takes another"
+            );
+            return Ok(Self {
+                name: DEMO_NAME.to_owned(),
+                path: None,
+                file: GgufFile::from_static(&DEMO.0)?,
+                opened,
+            });
+        };
+        let file = GgufFile::open(path).map_err(|error| describe(path, error))?;
+        let odd = file.warnings();
+        if !odd.is_empty() {
+            tracing::warn!(
+                "{}: {} bytes in {} holes and {} bytes at the end belong to no tensor",
+                path.display(),
+                odd.hole_bytes,
+                odd.n_holes,
+                odd.trailing_bytes
+            );
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            path: Some(path.to_owned()),
+            file,
+            opened,
+        })
+    }
+
+    /// Puts the model's name before an error about it.
+    pub(crate) fn about(&self, error: impl Into<Failure>) -> Failure {
+        let path = self.path.as_deref();
+        error
+            .into()
+            .about(path.map_or(DEMO_NAME.into(), Path::to_string_lossy))
+    }
+
+    /// Loads the weights onto a device, showing progress where it takes long.
+    pub(crate) fn load(&self, device: &Device) -> Result<LlamaModel> {
+        let started = Instant::now();
+        let mut bar = None;
+        let mut progress = |done: u64, total: u64| {
+            if bar.is_none() && started.elapsed() > QUIET_LOAD {
+                bar = Some(progress_bar(total));
+            }
+            if let Some(bar) = &bar {
+                bar.set_position(done);
+            }
+        };
+        let options = LoadOptions {
+            progress: Some(&mut progress),
+        };
+        let model = LlamaModel::load(&self.file, device, options);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let model = model.map_err(|error| self.about(error))?;
+        self.file.check_unchanged()?;
+        tracing::info!(
+            model = self.name,
+            device = model.device_description(),
+            weight_bytes = self.file.data_bytes(),
+            ms = started.elapsed().as_secs_f64() * 1e3,
+            "loaded"
+        );
+        Ok(model)
+    }
+
+    /// How long ago the file began to be opened: once all is ready, what loading took.
+    pub(crate) fn since_opened(&self) -> Duration {
+        self.opened.elapsed()
+    }
+}
+
+fn describe(path: &Path, error: gguf::Error) -> Failure {
+    use gguf::Error::{FileChanged, Io, NotAFile};
+    let names_the_file = matches!(error, Io { .. } | NotAFile { .. } | FileChanged { .. });
+    let failure = Failure::from(error);
+    if names_the_file {
+        failure
+    } else {
+        failure.about(path.display())
+    }
+}
+
+fn progress_bar(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    // The template is constant, and the bar's own style is good enough if it were wrong.
+    let style = ProgressStyle::with_template("loading {bar:40} {bytes}/{total_bytes} {eta}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Refuses a plan that this machine's memory cannot hold, where the system tells.
+pub(crate) fn check_host_memory(plan: &MemoryPlan) -> Result<()> {
+    let Some(available) = available_host_bytes() else {
+        return Ok(());
+    };
+    // Mapped weights can be read from the disk again and again, cache and scratch cannot.
+    let unmapped = MemoryPlan {
+        weight_bytes: 0,
+        ..*plan
+    };
+    unmapped.check(available)?;
+    if plan.total_bytes() > available {
+        tracing::warn!(
+            "{} bytes are needed and {available} are free: weights will be read from the disk \
+             again and again",
+            plan.total_bytes()
+        );
+    }
+    Ok(())
+}
+
+/// Bytes of memory that can be had without swapping; `None` where the system does not tell.
+pub(crate) fn available_host_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
+    utf8(bytes, &path.display().to_string())
+}
+
+/// All of stdin, as text.
+pub(crate) fn read_stdin() -> Result<String> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::failed(format_args!("cannot read stdin: {error}")))?;
+    utf8(bytes, "stdin")
+}
+
+/// Writes a file.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| cannot("write", path, &error))
+}
+
+/// Whether someone types at stdin.
+pub(crate) fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format_args!("cannot {what} {}: {error}", path.display()))
+}
+
+fn utf8(bytes: Vec<u8>, source: &str) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        Failure::failed(format_args!(
+            "{source} is not UTF-8: the first bad byte is at offset {}; convert it first",
+            error.utf8_error().valid_up_to()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_is_aligned_and_whole() {
+        assert_eq!(DEMO.0.as_ptr().align_offset(64), 0);
+        let model = ModelFile::open(None).unwrap();
+        let loaded = model.load(&Device::cpu()).unwrap();
+        assert!(loaded.config().vocab > 0);
+    }
+}

@@ -1,0 +1,52 @@
+//! The bundled demo model: a program that has just been installed writes a haiku.
+
+use integration_tests::worker;
+
+/// Whether the demo is a stand-in of random weights, which writes nothing that could be read.
+fn is_stand_in() -> bool {
+    let document = worker(["inspect", "--format", "json"]).json();
+    let name = document["name"].as_str().unwrap_or_default();
+    let is_stand_in = name.starts_with("random") || name.starts_with("synthetic");
+    if is_stand_in {
+        eprintln!("skipped: the bundled model is not trained ({name})");
+    }
+    is_stand_in
+}
+
+#[test]
+fn it_needs_no_file_and_says_what_it_is() {
+    let ran = worker(["generate", "--prompt", "autumn", "-n", "2"]).output();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.starts_with("model: the bundled demo"), "{ran:?}");
+    let document = worker(["generate", "--prompt", "a", "-n", "1", "--format", "json"]).json();
+    assert_eq!(document["model"], "haiku (bundled demo)");
+}
+
+#[test]
+fn it_writes_haiku() {
+    if is_stand_in() {
+        return;
+    }
+    let mut seen = std::collections::HashSet::new();
+    for seed in ["1", "2", "3"] {
+        let prompt = "Write a haiku about autumn leaves";
+        let ran = worker(["generate", "--prompt", prompt, "--seed", seed]).output();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let lines: Vec<&str> = ran
+            .stdout
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        assert_eq!(lines.len(), 3, "{ran:?}");
+        for line in lines {
+            let words = line.split_whitespace().count();
+            assert!((1..=7).contains(&words), "{line}");
+        }
+        assert!(
+            ran.stderr.trim_end().ends_with("stop"),
+            "the model ends it: {ran:?}"
+        );
+        seen.insert(ran.stdout);
+    }
+    assert!(seen.len() > 1, "seeds make no difference: {seen:?}");
+}
