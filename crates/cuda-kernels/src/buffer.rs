@@ -80,7 +80,10 @@ impl<T: Element> Buffer<T> {
     }
 
     /// Values.
-    #[allow(clippy::len_without_is_empty, reason = "a fixed capacity, not a collection")]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "a fixed capacity, not a collection"
+    )]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -152,7 +155,9 @@ impl<T: Element> Drop for Buffer<T> {
     fn drop(&mut self) {
         // SAFETY: views borrow the buffer, so nobody can launch with them any more, and the call
         // waits for what was launched before.
-        let outcome = self.device.raw_call(|driver, _| unsafe { driver.free(self.at) });
+        let outcome = self
+            .device
+            .raw_call(|driver, _| unsafe { driver.free(self.at) });
         // Memory that cannot be given back goes with its context.
         let _ = outcome;
     }

@@ -84,7 +84,11 @@ impl Primary {
     fn open(driver: Arc<dyn Driver>, ordinal: usize) -> Result<Self, CudaError> {
         let context = driver.context_retain(ordinal);
         let context = context.map_err(|code| {
-            failed("cuDevicePrimaryCtxRetain", &format!("device {ordinal}"), code)
+            failed(
+                "cuDevicePrimaryCtxRetain",
+                &format!("device {ordinal}"),
+                code,
+            )
         })?;
         Ok(Self {
             driver,

@@ -70,9 +70,9 @@ impl Graph {
 impl Drop for Graph {
     fn drop(&mut self) {
         // SAFETY: nobody can launch it any more; the driver waits for launches under way.
-        let destroy = self.device.raw_call(|driver, _| unsafe {
-            driver.graph_destroy(self.graph)
-        });
+        let destroy = self
+            .device
+            .raw_call(|driver, _| unsafe { driver.graph_destroy(self.graph) });
         // A graph that cannot be destroyed goes with its context.
         let _ = destroy;
     }

@@ -167,7 +167,11 @@ impl<'a> Launch<'a> {
             self.dim("head_dim", heads.head_dim)?,
         ];
         self.require(heads.n_heads.is_multiple_of(heads.n_kv_heads), || {
-            let Heads { n_heads, n_kv_heads, .. } = heads;
+            let Heads {
+                n_heads,
+                n_kv_heads,
+                ..
+            } = heads;
             format!("{n_heads} query heads cannot share {n_kv_heads} key heads")
         })?;
         Ok(dims)
@@ -189,7 +193,12 @@ impl<'a> Launch<'a> {
     }
 
     fn weight(&self, weight: &Weight<'_>) -> Result<(), CudaError> {
-        let Weight { weight_type, n_rows, row_len, .. } = *weight;
+        let Weight {
+            weight_type,
+            n_rows,
+            row_len,
+            ..
+        } = *weight;
         let Some(row_bytes) = weight_type.row_bytes(row_len) else {
             return self.require(false, || {
                 format!("a row of {row_len} values is no whole {weight_type:?} blocks")

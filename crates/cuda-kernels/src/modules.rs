@@ -45,7 +45,10 @@ macro_rules! ptx {
     ($stem:literal) => {
         (
             $stem,
-            concat!(include_str!(concat!("../ptx/", $stem, ".compute_80.ptx")), "\0"),
+            concat!(
+                include_str!(concat!("../ptx/", $stem, ".compute_80.ptx")),
+                "\0"
+            ),
         )
     };
 }
@@ -161,9 +164,9 @@ impl LoadedModule {
     fn kernel(&self, name: &'static str) -> Result<Kernel, CudaError> {
         let c_name = CString::new(name).unwrap_or_default();
         // SAFETY: the module is loaded as long as `self` lives.
-        let function = self.device.raw_call(|driver, _| unsafe {
-            driver.function(self.module, &c_name)
-        });
+        let function = self
+            .device
+            .raw_call(|driver, _| unsafe { driver.function(self.module, &c_name) });
         let function = function.map_err(|code| CudaError::MissingKernel {
             module: self.name,
             kernel: name,

@@ -41,7 +41,9 @@ impl WeightType {
 
     /// The format of a tensor type's number in a GGUF file.
     pub fn from_gguf(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.layout().0 == number)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.layout().0 == number)
     }
 
     /// Values of a block.

@@ -69,7 +69,7 @@ impl Manifest {
 
 impl fmt::Display for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{HEADER}nvcc {}\n", self.nvcc)?;
+        writeln!(f, "{HEADER}nvcc {}", self.nvcc)?;
         for (path, hash) in &self.files {
             writeln!(f, "{hash:016x} {path}")?;
         }

@@ -62,7 +62,10 @@ impl Nvcc {
     fn at(path: PathBuf) -> Result<Self> {
         let output = run_quietly(Command::new(&path).arg("--version"))?;
         // Cuda compilation tools, release 13.0, V13.0.88
-        let version = output.split(", V").nth(1).and_then(|rest| rest.lines().next());
+        let version = output
+            .split(", V")
+            .nth(1)
+            .and_then(|rest| rest.lines().next());
         match version {
             Some(version) => Ok(Self {
                 path,

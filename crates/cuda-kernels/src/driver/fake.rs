@@ -264,7 +264,9 @@ impl Driver for FakeDriver {
         let mut state = self.call().inspect_err(|_| log.push_str("a fake log"))?;
         state.live_handles += 1;
         let module = state.entries.last().map_or(1, |entry| entry.module + 1);
-        state.entries.extend(entries(module, &ptx.to_string_lossy()));
+        state
+            .entries
+            .extend(entries(module, &ptx.to_string_lossy()));
         Ok(Module(module))
     }
 
@@ -274,9 +276,8 @@ impl Driver for FakeDriver {
 
     unsafe fn function(&self, module: Module, name: &CStr) -> Outcome<Function> {
         let state = self.call()?;
-        let named = |entry: &Entry| {
-            entry.module == module.0 && entry.name.as_bytes() == name.to_bytes()
-        };
+        let named =
+            |entry: &Entry| entry.module == module.0 && entry.name.as_bytes() == name.to_bytes();
         let index = state.entries.iter().position(named);
         index.map(Function).ok_or(ResultCode::NOT_FOUND)
     }
@@ -295,7 +296,9 @@ impl Driver for FakeDriver {
             return Err(ResultCode::INVALID_VALUE);
         }
         for arg in args {
-            if let Arg::Ptr(at) = *arg && at.0 != 0 {
+            if let Arg::Ptr(at) = *arg
+                && at.0 != 0
+            {
                 state.bytes(at, 1)?;
             }
         }

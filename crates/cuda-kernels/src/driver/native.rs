@@ -130,9 +130,7 @@ impl Driver for NativeDriver {
     fn device_name(&self, ordinal: usize) -> Outcome<String> {
         let mut name = [0_u8; 256];
         // SAFETY: one byte less than there are, so that the last stays zero.
-        check(unsafe {
-            (self.device_name)(name.as_mut_ptr().cast(), 255, device(ordinal)?)
-        })?;
+        check(unsafe { (self.device_name)(name.as_mut_ptr().cast(), 255, device(ordinal)?) })?;
         let name = CStr::from_bytes_until_nul(&name).unwrap_or_default();
         Ok(name.to_string_lossy().into_owned())
     }
@@ -252,9 +250,7 @@ impl Driver for NativeDriver {
     unsafe fn function(&self, module: Module, name: &CStr) -> Outcome<Function> {
         let mut function: CUfunction = ptr::null_mut();
         // SAFETY: the caller's promise; the name ends in zero.
-        check(unsafe {
-            (self.function)(&raw mut function, module.0 as CUmodule, name.as_ptr())
-        })?;
+        check(unsafe { (self.function)(&raw mut function, module.0 as CUmodule, name.as_ptr()) })?;
         Ok(Function(function as usize))
     }
 
@@ -326,9 +322,7 @@ impl Driver for NativeDriver {
     unsafe fn event_elapsed_ms(&self, start: Event, end: Event) -> Outcome<f32> {
         let mut ms = 0.0;
         // SAFETY: the caller's promise, and the address of a local of the right type.
-        check(unsafe {
-            (self.event_elapsed)(&raw mut ms, start.0 as CUevent, end.0 as CUevent)
-        })?;
+        check(unsafe { (self.event_elapsed)(&raw mut ms, start.0 as CUevent, end.0 as CUevent) })?;
         Ok(ms)
     }
 

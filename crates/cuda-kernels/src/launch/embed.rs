@@ -29,7 +29,11 @@ impl Embed<'_> {
     /// # Errors
     /// [`CudaError::Shape`], [`CudaError::Launch`].
     pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
-        let Weight { weight_type, row_len, .. } = self.table;
+        let Weight {
+            weight_type,
+            row_len,
+            ..
+        } = self.table;
         let launch = Launch::new(kernels, kernels.embed[weight_type as usize]);
         let n_rows = launch.dim("n_rows", self.n_rows)?;
         let width = launch.dim("row_len", row_len)?;

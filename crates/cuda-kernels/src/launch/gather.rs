@@ -38,7 +38,12 @@ impl Gather<'_> {
             bytes: floats(self.n_rows * (2 * self.width + 1)),
             flops: 0,
         };
-        let args = [ptr(self.x), ptr(self.rows), ptr_mut(&self.out), Arg::U32(width)];
+        let args = [
+            ptr(self.x),
+            ptr(self.rows),
+            ptr_mut(&self.out),
+            Arg::U32(width),
+        ];
         launch.run([n_rows, 1, 1], THREADS, &args, cost)
     }
 }

@@ -48,7 +48,12 @@ impl Matmul<'_> {
     /// # Errors
     /// [`CudaError::Shape`], [`CudaError::Launch`].
     pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
-        let Weight { weight_type, n_rows: n_outputs, row_len, .. } = self.weight;
+        let Weight {
+            weight_type,
+            n_rows: n_outputs,
+            row_len,
+            ..
+        } = self.weight;
         let (variants, tile) = match self.n_rows {
             1 => (&kernels.matmul_rows1, 1),
             _ => (&kernels.matmul_rows8, TILE),
@@ -62,7 +67,11 @@ impl Matmul<'_> {
         launch.holds("x", self.x.len, &[self.n_rows, row_len])?;
         launch.aligned("x", self.x.at)?;
         launch.holds("out", self.out.len, &[self.n_rows, self.out_width])?;
-        let Self { first_output, out_width, .. } = self;
+        let Self {
+            first_output,
+            out_width,
+            ..
+        } = self;
         launch.require(first_output.saturating_add(n_outputs) <= out_width, || {
             format!("{n_outputs} outputs from column {first_output} on of {out_width}")
         })?;
@@ -91,7 +100,11 @@ impl Matmul<'_> {
             Arg::U32(out_stride),
             Arg::U32(accumulate),
         ];
-        let grid = [outputs.div_ceil(OUTPUTS_PER_BLOCK), n_rows.div_ceil(tile), 1];
+        let grid = [
+            outputs.div_ceil(OUTPUTS_PER_BLOCK),
+            n_rows.div_ceil(tile),
+            1,
+        ];
         launch.run(grid, THREADS, &args, cost)
     }
 }

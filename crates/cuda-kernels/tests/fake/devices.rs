@@ -55,9 +55,19 @@ fn every_reason_has_its_error() {
     let n_devices = 2;
     let two = FakeDriver::with_devices(n_devices, (9, 0));
     let ordinal = 2;
-    assert_eq!(error(two, ordinal), CudaError::WrongOrdinal { ordinal, n_devices });
+    assert_eq!(
+        error(two, ordinal),
+        CudaError::WrongOrdinal { ordinal, n_devices }
+    );
     let old = error(FakeDriver::with_devices(1, (7, 5)), 0);
-    assert!(matches!(old, CudaError::TooOld { major: 7, minor: 5, .. }));
+    assert!(matches!(
+        old,
+        CudaError::TooOld {
+            major: 7,
+            minor: 5,
+            ..
+        }
+    ));
     let mismatch = error(failing(0, ResultCode::SYSTEM_DRIVER_MISMATCH), 0);
     assert_eq!(mismatch.code(), Some(ResultCode::SYSTEM_DRIVER_MISMATCH));
 }
@@ -66,8 +76,14 @@ fn every_reason_has_its_error() {
 fn refused_modules_say_what_to_do() {
     // Opening makes calls of its own; loading the first module makes one for the context first.
     for (code, words) in [
-        (ResultCode::UNSUPPORTED_PTX_VERSION, ["12.4", "12.0", "update"]),
-        (ResultCode::INVALID_PTX, ["INVALID_PTX", "a fake log", "add_in_place"]),
+        (
+            ResultCode::UNSUPPORTED_PTX_VERSION,
+            ["12.4", "12.0", "update"],
+        ),
+        (
+            ResultCode::INVALID_PTX,
+            ["INVALID_PTX", "a fake log", "add_in_place"],
+        ),
     ] {
         let (fake, device) = fake_device();
         fake.fail_call(fake.n_calls() + 1, code);

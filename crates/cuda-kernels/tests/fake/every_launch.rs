@@ -42,34 +42,48 @@ impl Buffers {
             found: device.zeroed(ROWS)?,
         })
     }
+}
 
-    pub(crate) fn weight(&self, weight_type: WeightType) -> Weight<'_> {
-        Weight {
-            bytes: self.weight.view(),
-            weight_type,
-            n_rows: WIDTH,
-            row_len: WIDTH,
-        }
+/// 256 rows, whichever the format.
+fn weight(bytes: &Buffer<u8>, weight_type: WeightType) -> Weight<'_> {
+    Weight {
+        bytes: bytes.view(),
+        weight_type,
+        n_rows: WIDTH,
+        row_len: WIDTH,
     }
+}
 
-    pub(crate) fn paging(&self) -> Paging<'_> {
-        let ids = self.ids.view();
-        Paging {
-            positions: ids,
-            row_tables: ids,
-            block_tables: ids,
-        }
+/// One table of ids serves as everything.
+pub(crate) fn paging(ids: &Buffer<u32>) -> Paging<'_> {
+    let ids = ids.view();
+    Paging {
+        positions: ids,
+        row_tables: ids,
+        block_tables: ids,
     }
 }
 
 /// Every kernel of every format, and what each costs.
-pub(crate) fn every_launch(device: &Device, kernels: &Kernels) -> Result<Vec<LaunchCost>, CudaError> {
+pub(crate) fn every_launch(
+    device: &Device,
+    kernels: &Kernels,
+) -> Result<Vec<LaunchCost>, CudaError> {
     let mut b = Buffers::new(device)?;
     let mut costs = Vec::new();
     for weight_type in WeightType::ALL {
-        let (table, tokens) = (b.weight(weight_type), b.ids.view());
+        let (table, tokens) = (weight(&b.weight, weight_type), b.ids.view());
         let out = b.out.view_mut();
-        costs.push(Embed { table, first_token: 0, tokens, out, n_rows: ROWS }.launch(kernels)?);
+        costs.push(
+            Embed {
+                table,
+                first_token: 0,
+                tokens,
+                out,
+                n_rows: ROWS,
+            }
+            .launch(kernels)?,
+        );
         for n_rows in [1, ROWS] {
             costs.push(matmul(&mut b, weight_type, n_rows).launch(kernels)?);
         }
@@ -77,17 +91,60 @@ pub(crate) fn every_launch(device: &Device, kernels: &Kernels) -> Result<Vec<Lau
     let (n_rows, width) = (ROWS, WIDTH);
     let (x, ids) = (b.x.view(), b.ids.view());
     let out = b.out.view_mut();
-    costs.push(RmsNorm { x, weight: x, out, eps: 1e-6, n_rows, width }.launch(kernels)?);
+    costs.push(
+        RmsNorm {
+            x,
+            weight: x,
+            out,
+            eps: 1e-6,
+            n_rows,
+            width,
+        }
+        .launch(kernels)?,
+    );
     let out = b.out.view_mut();
     costs.push(AddInPlace { x, out, len: 7 }.launch(kernels)?);
     let out = b.out.view_mut();
-    costs.push(Gather { x, rows: ids, out, n_rows, width }.launch(kernels)?);
+    costs.push(
+        Gather {
+            x,
+            rows: ids,
+            out,
+            n_rows,
+            width,
+        }
+        .launch(kernels)?,
+    );
     let out = b.out.view_mut();
-    costs.push(Swiglu { gate_up: x, out, n_rows, ffn: WIDTH / 2 }.launch(kernels)?);
+    costs.push(
+        Swiglu {
+            gate_up: x,
+            out,
+            n_rows,
+            ffn: WIDTH / 2,
+        }
+        .launch(kernels)?,
+    );
     let out = b.found.view_mut();
-    costs.push(Argmax { x, out, n_rows, width }.launch(kernels)?);
+    costs.push(
+        Argmax {
+            x,
+            out,
+            n_rows,
+            width,
+        }
+        .launch(kernels)?,
+    );
     let out = b.found.view_mut();
-    costs.push(CountNonFinite { x, out, n_rows, width }.launch(kernels)?);
+    costs.push(
+        CountNonFinite {
+            x,
+            out,
+            n_rows,
+            width,
+        }
+        .launch(kernels)?,
+    );
     costs.extend(attention_ops(&mut b, kernels)?);
     Ok(costs)
 }
@@ -103,12 +160,7 @@ fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], 
         n_rows,
     };
     let norm = norm.launch(kernels)?;
-    let ids = b.ids.view();
-    let paging = Paging {
-        positions: ids,
-        row_tables: ids,
-        block_tables: ids,
-    };
+    let paging = paging(&b.ids);
     let rope = RopeAppend {
         qkv: b.out.view_mut(),
         cos: b.x.view(),
@@ -138,12 +190,7 @@ fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], 
 /// A good matrix multiplication.
 pub(crate) fn matmul(b: &mut Buffers, weight_type: WeightType, n_rows: usize) -> Matmul<'_> {
     Matmul {
-        weight: Weight {
-            bytes: b.weight.view(),
-            weight_type,
-            n_rows: WIDTH,
-            row_len: WIDTH,
-        },
+        weight: weight(&b.weight, weight_type),
         x: b.x.view(),
         out: b.out.view_mut(),
         n_rows,
@@ -176,7 +223,9 @@ fn costs_are_counted() {
     let (_, device) = fake_device();
     let kernels = Kernels::load(&device).unwrap();
     let mut b = Buffers::new(&device).unwrap();
-    let cost = matmul(&mut b, WeightType::Q8_0, 3).launch(&kernels).unwrap();
+    let cost = matmul(&mut b, WeightType::Q8_0, 3)
+        .launch(&kernels)
+        .unwrap();
     assert_eq!(cost.flops, 2 * 3 * 256 * 256);
     assert_eq!(cost.bytes, 256 * 256 / 32 * 34 + 4 * 3 * (256 + 256));
 }
@@ -190,11 +239,19 @@ fn rows_beyond_a_tile_make_more_blocks() {
     b.out = device.zeroed(17 * WIDTH).unwrap();
     let mut launched = Vec::new();
     for n_rows in [1, 2, 8, 9, 17] {
-        matmul(&mut b, WeightType::Q4K, n_rows).launch(&kernels).unwrap();
+        matmul(&mut b, WeightType::Q4K, n_rows)
+            .launch(&kernels)
+            .unwrap();
         let launch = fake.launches().pop().unwrap();
         launched.push((launch.kernel, launch.dims.grid[1]));
     }
-    let expected = [("rows1", 1), ("rows8", 1), ("rows8", 1), ("rows8", 2), ("rows8", 3)];
+    let expected = [
+        ("rows1", 1),
+        ("rows8", 1),
+        ("rows8", 1),
+        ("rows8", 2),
+        ("rows8", 3),
+    ];
     let expected = expected.map(|(rows, tiles)| (format!("matmul_q4_k_{rows}"), tiles));
     assert_eq!(launched, expected);
 }

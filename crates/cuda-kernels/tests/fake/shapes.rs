@@ -1,11 +1,11 @@
 //! Launches that do not fit are refused before the driver hears of them.
 
 use cuda_kernels::launch::{
-    Argmax, Attention, Epilogue, Gather, Heads, Paging, RmsNorm, RopeAppend, RopePairing, Swiglu,
+    Argmax, Attention, Epilogue, Gather, Heads, RmsNorm, RopeAppend, RopePairing, Swiglu,
 };
 use cuda_kernels::{CudaError, Kernels, WeightType};
 
-use super::every_launch::{Buffers, HEADS, ROWS, matmul};
+use super::every_launch::{Buffers, HEADS, ROWS, matmul, paging};
 use super::fake_device;
 
 /// Runs a launch that must be refused with these words.
@@ -17,7 +17,10 @@ fn refused(words: &str, launch: impl FnOnce(&Kernels, &mut Buffers) -> Result<()
     let error = launch(&kernels, &mut buffers).expect_err(words);
     assert!(matches!(error, CudaError::Shape { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("fake device 0") && text.contains(words), "{text}");
+    assert!(
+        text.contains("fake device 0") && text.contains(words),
+        "{text}"
+    );
     assert_eq!(fake.n_calls(), n_calls);
 }
 
@@ -61,12 +64,7 @@ fn matmul_shapes() {
 fn attention_shapes() {
     let attention = |heads: Heads, n_rows, window| {
         move |kernels: &Kernels, b: &mut Buffers| {
-            let ids = b.ids.view();
-            let paging = Paging {
-                positions: ids,
-                row_tables: ids,
-                block_tables: ids,
-            };
+            let paging = paging(&b.ids);
             let launch = Attention {
                 qkv: b.x.view(),
                 keys: b.keys.view(),
@@ -82,11 +80,23 @@ fn attention_shapes() {
     };
     refused("positions has 3 values", attention(HEADS, 4, None));
     refused("window is 0", attention(HEADS, ROWS, Some(0)));
-    let odd = Heads { n_heads: 3, ..HEADS };
-    refused("3 query heads cannot share 2 key heads", attention(odd, 1, None));
-    let wide = Heads { head_dim: 257, ..HEADS };
+    let odd = Heads {
+        n_heads: 3,
+        ..HEADS
+    };
+    refused(
+        "3 query heads cannot share 2 key heads",
+        attention(odd, 1, None),
+    );
+    let wide = Heads {
+        head_dim: 257,
+        ..HEADS
+    };
     refused("heads of 257 channels", attention(wide, 1, None));
-    let narrow = Heads { head_dim: 12, ..HEADS };
+    let narrow = Heads {
+        head_dim: 12,
+        ..HEADS
+    };
     refused("are not blocks of 768", attention(narrow, 1, None));
 }
 
@@ -94,7 +104,6 @@ fn attention_shapes() {
 fn rope_append_shapes() {
     let rope = |n_pairs, sin_len| {
         move |kernels: &Kernels, b: &mut Buffers| {
-            let ids = b.ids.view();
             let launch = RopeAppend {
                 qkv: b.out.view_mut(),
                 cos: b.x.view(),
@@ -103,11 +112,7 @@ fn rope_append_shapes() {
                 pairing: RopePairing::Adjacent,
                 keys: b.keys.view_mut(),
                 values: b.values.view_mut(),
-                paging: Paging {
-                    positions: ids,
-                    row_tables: ids,
-                    block_tables: ids,
-                },
+                paging: paging(&b.ids),
                 heads: HEADS,
                 n_rows: ROWS,
             };
@@ -122,19 +127,50 @@ fn rope_append_shapes() {
 fn row_shapes() {
     refused("out has 768 values, not [3][257]", |kernels, b| {
         let (rows, out) = (b.ids.view(), b.out.view_mut());
-        Gather { x: b.x.view(), rows, out, n_rows: 3, width: 257 }.launch(kernels).map(drop)
+        Gather {
+            x: b.x.view(),
+            rows,
+            out,
+            n_rows: 3,
+            width: 257,
+        }
+        .launch(kernels)
+        .map(drop)
     });
     refused("gate_up has 768 values, not [3][2][256]", |kernels, b| {
         let (gate_up, out) = (b.x.view(), b.out.view_mut());
-        Swiglu { gate_up, out, n_rows: 3, ffn: 256 }.launch(kernels).map(drop)
+        Swiglu {
+            gate_up,
+            out,
+            n_rows: 3,
+            ffn: 256,
+        }
+        .launch(kernels)
+        .map(drop)
     });
     refused("weight has 128 values", |kernels, b| {
         let (x, out) = (b.x.view(), b.out.view_mut());
         let weight = x.range(0..128)?;
-        RmsNorm { x, weight, out, eps: 0.0, n_rows: 1, width: 256 }.launch(kernels).map(drop)
+        RmsNorm {
+            x,
+            weight,
+            out,
+            eps: 0.0,
+            n_rows: 1,
+            width: 256,
+        }
+        .launch(kernels)
+        .map(drop)
     });
     refused("out has 3 values, not [4]", |kernels, b| {
         let (x, out) = (b.x.view(), b.found.view_mut());
-        Argmax { x, out, n_rows: 4, width: 8 }.launch(kernels).map(drop)
+        Argmax {
+            x,
+            out,
+            n_rows: 4,
+            width: 8,
+        }
+        .launch(kernels)
+        .map(drop)
     });
 }
