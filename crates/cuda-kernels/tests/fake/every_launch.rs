@@ -27,6 +27,7 @@ pub(crate) struct Buffers {
     pub(crate) values: Buffer<f16>,
     pub(crate) ids: Buffer<u32>,
     pub(crate) found: Buffer<u32>,
+    pub(crate) gathered: Buffer<f32>,
 }
 
 impl Buffers {
@@ -40,6 +41,7 @@ impl Buffers {
             values: device.zeroed(cache_len)?,
             ids: device.zeroed(ROWS)?,
             found: device.zeroed(ROWS)?,
+            gathered: device.zeroed(ROWS * WIDTH)?,
         })
     }
 }
@@ -72,81 +74,70 @@ pub(crate) fn every_launch(
     let mut b = Buffers::new(device)?;
     let mut costs = Vec::new();
     for weight_type in WeightType::ALL {
-        let (table, tokens) = (weight(&b.weight, weight_type), b.ids.view());
-        let out = b.out.view_mut();
-        costs.push(
-            Embed {
-                table,
-                first_token: 0,
-                tokens,
-                out,
-                n_rows: ROWS,
-            }
-            .launch(kernels)?,
-        );
+        let embed = Embed {
+            table: weight(&b.weight, weight_type),
+            first_token: 0,
+            tokens: b.ids.view(),
+            out: b.out.view_mut(),
+            n_rows: ROWS,
+        };
+        costs.push(embed.launch(kernels)?);
         for n_rows in [1, ROWS] {
             costs.push(matmul(&mut b, weight_type, n_rows).launch(kernels)?);
         }
     }
-    let (n_rows, width) = (ROWS, WIDTH);
-    let (x, ids) = (b.x.view(), b.ids.view());
-    let out = b.out.view_mut();
-    costs.push(
-        RmsNorm {
-            x,
-            weight: x,
-            out,
-            eps: 1e-6,
-            n_rows,
-            width,
-        }
-        .launch(kernels)?,
-    );
-    let out = b.out.view_mut();
-    costs.push(AddInPlace { x, out, len: 7 }.launch(kernels)?);
-    let out = b.out.view_mut();
-    costs.push(
-        Gather {
-            x,
-            rows: ids,
-            out,
-            n_rows,
-            width,
-        }
-        .launch(kernels)?,
-    );
-    let out = b.out.view_mut();
-    costs.push(
-        Swiglu {
-            gate_up: x,
-            out,
-            n_rows,
-            ffn: WIDTH / 2,
-        }
-        .launch(kernels)?,
-    );
-    let out = b.found.view_mut();
-    costs.push(
-        Argmax {
-            x,
-            out,
-            n_rows,
-            width,
-        }
-        .launch(kernels)?,
-    );
-    let out = b.found.view_mut();
-    costs.push(
-        CountNonFinite {
-            x,
-            out,
-            n_rows,
-            width,
-        }
-        .launch(kernels)?,
-    );
+    costs.extend(row_ops(&mut b, kernels)?);
     costs.extend(attention_ops(&mut b, kernels)?);
     Ok(costs)
+}
+
+fn row_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 6], CudaError> {
+    let (n_rows, width, x) = (ROWS, WIDTH, b.x.view());
+    let mut out = b.out.view_mut();
+    let mut found = b.found.view_mut();
+    let norm = RmsNorm {
+        x,
+        weight: x,
+        out: out.reborrow(),
+        eps: 1e-6,
+        n_rows,
+        width,
+    };
+    let gather = Gather {
+        x,
+        rows: b.ids.view(),
+        out: b.gathered.view_mut(),
+        n_rows,
+        width,
+    };
+    let argmax = Argmax {
+        x,
+        out: found.reborrow(),
+        n_rows,
+        width,
+    };
+    let costs = [
+        norm.launch(kernels)?,
+        gather.launch(kernels)?,
+        argmax.launch(kernels)?,
+    ];
+    let (gate_up, ffn) = (x, WIDTH / 2);
+    let swiglu = Swiglu {
+        gate_up,
+        out: out.reborrow(),
+        n_rows,
+        ffn,
+    };
+    let count = CountNonFinite {
+        x,
+        out: found,
+        n_rows,
+        width,
+    };
+    let [norm, gather, argmax] = costs;
+    let (swiglu, count) = (swiglu.launch(kernels)?, count.launch(kernels)?);
+    let add = AddInPlace { x, out, len: 7 }.launch(kernels)?;
+    Ok([norm, gather, argmax, swiglu, count, add])
 }
 
 fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], CudaError> {
