@@ -37,6 +37,8 @@ pub struct MemoryInfo {
 
 /// Every device of this machine, also those that are too old to open. Never panics.
 ///
+/// To see what memory is free it starts a context on each, which takes a moment.
+///
 /// # Errors
 /// [`CudaError::NoDriver`], [`CudaError::StubDriver`], [`CudaError::NoDevice`], or a call failed.
 pub fn probe() -> Result<Vec<DeviceInfo>, CudaError> {

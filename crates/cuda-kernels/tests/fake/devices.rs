@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cuda_kernels::driver::fake::FakeDriver;
 use cuda_kernels::driver::{Driver, ResultCode};
-use cuda_kernels::{CudaError, Device, Kernels, probe, probe_with};
+use cuda_kernels::{Buffer, CudaError, Device, Kernels, probe, probe_with};
 
 use super::fake_device;
 
@@ -125,4 +125,12 @@ fn buffers_keep_what_they_are_given() {
     assert!(buffer.read(6).is_err());
     assert!(buffer.view().range(4..6).is_err());
     assert_eq!(device.zeroed::<f32>(3).unwrap().read(3).unwrap(), [0.0; 3]);
+}
+
+#[test]
+fn everything_may_move_between_threads() {
+    fn may_move<T: Send + Sync>() {}
+    may_move::<Device>();
+    may_move::<Kernels>();
+    may_move::<Buffer<f32>>();
 }

@@ -1,5 +1,8 @@
 //! A device if there is one, numbers to compute with, and how results are judged.
 
+use std::io::{self, Write};
+use std::sync::Once;
+
 use cuda_kernels::{Buffer, Device, Kernels};
 
 /// The device and its kernels; `None`, and a line that says why, where there is none.
@@ -9,7 +12,11 @@ pub(crate) fn kernels() -> Option<Kernels> {
         Err(error) => {
             let required = std::env::var("REQUIRE_CUDA").is_ok_and(|value| value == "1");
             assert!(!required, "REQUIRE_CUDA=1, but: {error}");
-            eprintln!("skipped: {error}");
+            // Once, and past the test runner, which would swallow it.
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                let _ = writeln!(io::stderr(), "GPU tests skipped: {error}");
+            });
             None
         }
     }
