@@ -1,12 +1,12 @@
 //! A driver without a device, for tests: it keeps memory on the host, launches nothing, counts
-//! every call, and fails where it is told to.
+//! every call, and fails or hangs where it is told to.
 //!
 //! It is strict where the real one is lenient: arguments of a launch must have the types that the
 //! kernel's PTX declares, addresses must lie in live allocations.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{
     Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate,
@@ -15,7 +15,10 @@ use super::{
 
 /// The driver. See the module.
 #[derive(Debug, Default)]
-pub struct FakeDriver(Mutex<State>);
+pub struct FakeDriver {
+    state: Mutex<State>,
+    released: Condvar,
+}
 
 /// A launch that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,7 @@ pub struct Launched {
 struct State {
     n_calls: usize,
     failure: Option<(usize, ResultCode)>,
+    hanging: Option<usize>,
     lost: Option<ResultCode>,
     memory: BTreeMap<u64, Vec<u8>>,
     memory_bytes: Option<u64>,
@@ -70,6 +74,17 @@ impl FakeDriver {
         self.state().failure = Some((number, code));
     }
 
+    /// Makes the call of this number hang until [`FakeDriver::release`].
+    pub fn hang_call(&self, number: usize) {
+        self.state().hanging = Some(number);
+    }
+
+    /// Lets a hanging call go on.
+    pub fn release(&self) {
+        self.state().hanging = None;
+        self.released.notify_all();
+    }
+
     /// Bytes of the device's memory.
     pub fn set_memory(&self, bytes: u64) {
         self.state().memory_bytes = Some(bytes);
@@ -92,14 +107,18 @@ impl FakeDriver {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call, and lets it fail if it must.
+    /// Counts a call, and lets it hang or fail if it must.
     fn call(&self) -> Outcome<MutexGuard<'_, State>> {
         let mut state = self.state();
         let number = state.n_calls;
         state.n_calls += 1;
+        while state.hanging == Some(number) {
+            let woken = self.released.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
         if let Some(code) = state.lost {
             return Err(code);
         }

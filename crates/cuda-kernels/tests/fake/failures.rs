@@ -95,3 +95,22 @@ fn a_failed_launch_names_kernel_device_and_shape() {
         assert!(launch.contains(word), "{launch}");
     }
 }
+
+#[test]
+fn a_hanging_call_holds_up_its_thread_alone() {
+    let fake = Arc::new(FakeDriver::new());
+    let device = Device::open_with(fake.clone(), 0).unwrap();
+    // The first call makes the context current, the second waits for the stream.
+    let hanging = fake.n_calls() + 1;
+    fake.hang_call(hanging);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| device.synchronize());
+        while fake.n_calls() <= hanging {
+            std::thread::yield_now();
+        }
+        device.memory().unwrap();
+        assert!(!waiting.is_finished());
+        fake.release();
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+    });
+}
