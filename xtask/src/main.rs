@@ -10,6 +10,7 @@
 mod build_ptx;
 mod ci;
 mod fixtures;
+mod pack_model;
 mod synth_model;
 mod tidy;
 mod workspace;
@@ -53,6 +54,11 @@ const COMMANDS: &[Command] = &[
         name: "build-ptx",
         help: "compile the CUDA kernels (--check, --nvcc PATH, --ptxas PATH)",
         run: build_ptx::run,
+    },
+    Command {
+        name: "pack-model",
+        help: "rewrite a GGUF with its matrices in a block type",
+        run: pack_model::run,
     },
 ];
 

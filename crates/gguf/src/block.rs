@@ -4,7 +4,10 @@ use crate::error::Error;
 use crate::layout::{self, ShapeFault};
 
 macro_rules! tensor_types {
-    ($($(#[$doc:meta])* $variant:ident = $id:literal, $name:literal, $len:literal in $bytes:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $id:literal, $name:literal, $len:literal in $bytes:literal;
+    )*) => {
         /// How the elements of a tensor are stored. Every type id that ggml knows has a name here;
         /// [`can_dequantize`](TensorType::can_dequantize) says which this crate can decode.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -259,8 +259,8 @@ pub enum Error {
     },
     /// The rows of a tensor are not whole numbers of blocks.
     #[error(
-        "tensor `{tensor}` has rows of {row_len} elements, no multiple of the {} that {tensor_type} \
-         packs together",
+        "tensor `{tensor}` has rows of {row_len} elements, no multiple of the {} that \
+         {tensor_type} packs together",
         tensor_type.block_len()
     )]
     BlockMisaligned {
@@ -335,8 +335,9 @@ pub enum Error {
     },
     /// The file name of the first part does not follow the pattern by which the others are found.
     #[error(
-        "{} is the first of {count} files, but its name does not end in `-00001-of-{count:05}.gguf`, \
-         so the others cannot be found; give the files their original names",
+        "{} is the first of {count} files, but its name does not end in \
+         `-00001-of-{count:05}.gguf`, so the others cannot be found; give the files their \
+         original names",
         path.display()
     )]
     BadSplitName {

@@ -65,7 +65,10 @@ fn data_of((kind, dims, seed): &(TensorType, Vec<u64>, u8)) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(256)
+    })]
 
     #[test]
     fn what_is_written_is_read(

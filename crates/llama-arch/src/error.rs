@@ -158,7 +158,7 @@ pub enum Error {
     },
 
     /// The asked-for device cannot be used.
-    #[error("device {device} cannot be used: {reason}")]
+    #[error("device {device} cannot be used: {reason}; choose another device")]
     DeviceUnavailable {
         /// The device as asked for.
         device: String,

@@ -39,7 +39,7 @@ impl Device {
     pub fn cuda(ordinal: usize) -> Result<Self> {
         Err(Error::DeviceUnavailable {
             device: format!("cuda:{ordinal}"),
-            reason: "this version has no CUDA backend; use the CPU".to_owned(),
+            reason: "this version has no CUDA backend".to_owned(),
         })
     }
 }

@@ -33,6 +33,8 @@ const STEPS_PER_MESSAGE: u64 = 4_000;
 /// Bytes one rendering may build, and what each byte of the conversation adds.
 const BUILT_BYTES: usize = 2 << 20;
 const BUILT_BYTES_PER_BYTE: usize = 64;
+/// Bytes of short texts between tags, which are not charged, that one rendering may copy.
+const COPIED_BYTES: usize = 64 << 20;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -188,7 +190,7 @@ impl ChatTemplate {
         let mut env = environment(mark, &budget)?;
         let steps = STEPS.saturating_add(STEPS_PER_MESSAGE * conversation.messages.len() as u64);
         let captured = self.longest_capture.max(1);
-        env.set_fuel(Some(steps.min((built / captured) as u64 * 4)));
+        env.set_fuel(Some(steps.min((COPIED_BYTES / captured) as u64)));
         if let Some(now) = conversation.now {
             env.add_function("strftime_now", move |format: &str| {
                 let unknown = "strftime_now: unknown conversion";

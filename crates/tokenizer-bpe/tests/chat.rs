@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "common/vocabulary.rs"]
 mod common;
 
 use std::fs;

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "common/vocabulary.rs"]
 mod common;
 
 use common::{byte_level, sentence_piece, tokenizer};

@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "the times are what it finds")]
 
+#[path = "common/vocabulary.rs"]
 mod common;
 
 use std::time::{Duration, Instant};

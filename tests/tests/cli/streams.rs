@@ -20,9 +20,10 @@ fn endless(models: &Models) -> PathBuf {
     models.file("endless.gguf", &synth(&spec))
 }
 
-/// Generates with the endless model, until some text has come.
+/// Generates with the endless model, until some text has come or is being made.
 fn generating(models: &Models, format: &str) -> Child {
     let args = [
+        "-v",
         "--raw",
         "--prompt",
         "a",
@@ -35,13 +36,19 @@ fn generating(models: &Models, format: &str) -> Child {
     let args = [&args[..], &["--format", format]].concat();
     let mut child = with_model("generate", &endless(models), &args).spawn();
     if format == "text" {
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        return child;
+    }
+    let mut log = Vec::new();
+    while !log.ends_with(b"prefill") {
         let mut byte = [0];
         child
-            .stdout
+            .stderr
             .as_mut()
             .unwrap()
             .read_exact(&mut byte)
             .unwrap();
+        log.extend(byte);
     }
     child
 }
@@ -124,7 +131,6 @@ fn ctrl_c_ends_the_output_with_a_summary() {
 fn ctrl_c_leaves_a_whole_document() {
     let models = Models::new();
     let child = generating(&models, "json");
-    std::thread::sleep(Duration::from_millis(500));
     interrupt(&child);
     let (code, stdout, stderr) = rest(child);
     assert_eq!(code, 130, "{stderr}");

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(found("a.rs", &"x".repeat(101)), 1);
         assert_eq!(found("a.rs", &format!("// https://{}", "x".repeat(101))), 0);
         assert_eq!(found("a.md", &"x".repeat(101)), 0);
-        let second = columns(&Source::new("a.py", &format!("a\n{}", "x".repeat(101))));
+        let second = columns(&Source::new("a.cu", &format!("a\n{}", "x".repeat(101))));
         assert_eq!(second.first().map(|problem| problem.line), Some(2));
     }
 

@@ -92,7 +92,8 @@ macro_rules! numbers {
                         }).collect())
                     })*
                     ValueType::Str | ValueType::Array => {
-                        let strings = array.strings().into_iter().flat_map(|strings| strings.iter());
+                        let strings = array.strings();
+                        let strings = strings.iter().flat_map(|strings| strings.iter());
                         MetadataValue::StrArray(strings.map(str::to_owned).collect())
                     }
                 }

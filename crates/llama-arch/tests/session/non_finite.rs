@@ -144,11 +144,10 @@ fn a_poisoned_sequence_changes_no_bit_of_its_neighbour_or_of_the_next_in_its_blo
                         None if value.is_finite() => assert!(logits.row(row).is_ok(), "{value}"),
                         None => {
                             let error = logits.row(row).unwrap_err();
-                            let position = row;
-                            assert!(
-                                matches!(error, Error::NonFinite { position: p, .. } if p == position),
-                                "{value}: {error}"
-                            );
+                            let Error::NonFinite { position, .. } = error else {
+                                panic!("{value}: {error}")
+                            };
+                            assert_eq!(position, row, "{value}");
                         }
                     }
                 }

@@ -8,8 +8,12 @@
 
 /// The filter that charges a value and returns it.
 pub(super) const CHARGE: &str = "__charge";
+/// The filter that charges as many bytes as it is given and returns an empty text.
+pub(super) const CHARGE_TEXT: &str = "__charge_text";
 /// The filter that multiplies.
 pub(super) const TIMES: &str = "__times";
+/// Text outside tags is charged from this length on.
+const LONG_TEXT: usize = 256;
 /// Brackets within brackets.
 const MAX_DEPTH: usize = 64;
 /// Tokens in one tag; the engine walks through long chains recursively.
@@ -20,7 +24,7 @@ const MAX_ELIFS: usize = 100;
 /// A template with charges.
 pub(super) struct Instrumented {
     pub(super) source: String,
-    /// Bytes of the longest text outside tags.
+    /// Bytes of the longest text outside tags that is not charged.
     pub(super) longest_text: usize,
 }
 
@@ -33,8 +37,7 @@ pub(super) fn instrument(source: &str) -> Result<Instrumented, String> {
     let mut rest = source;
     let mut elifs = 0;
     while let Some((text, kind, tag)) = next_tag(rest) {
-        out.source.push_str(text);
-        out.longest_text = out.longest_text.max(text.len());
+        out.push_text(text);
         rest = match kind {
             b'#' => {
                 let end = tag.find("#}").ok_or("a comment has no end")? + 2;
@@ -62,9 +65,32 @@ pub(super) fn instrument(source: &str) -> Result<Instrumented, String> {
             },
         };
     }
-    out.source.push_str(rest);
-    out.longest_text = out.longest_text.max(rest.len());
+    out.push_text(rest);
     Ok(out)
+}
+
+impl Instrumented {
+    /// Writes text with a charge in it. Between two characters that are no white space the charge
+    /// changes nothing about what tags trim around them.
+    fn push_text(&mut self, text: &str) {
+        let blank = |at: usize| text.as_bytes()[at].is_ascii_whitespace();
+        let solid = |at: &usize| text.is_char_boundary(*at) && !blank(*at) && !blank(at - 1);
+        // A brace would read as the charge's own.
+        let apart = |at: &usize| !text[..*at].ends_with('{') && !text[*at..].starts_with('}');
+        let place = (1..text.len()).find(|at| solid(at) && apart(at));
+        match place.filter(|_| text.len() >= LONG_TEXT) {
+            Some(at) => {
+                self.source.push_str(&text[..at]);
+                self.source
+                    .push_str(&format!("{{{{ {}|{CHARGE_TEXT} }}}}", text.len()));
+                self.source.push_str(&text[at..]);
+            }
+            None => {
+                self.source.push_str(text);
+                self.longest_text = self.longest_text.max(text.len());
+            }
+        }
+    }
 }
 
 /// The text before the next tag, the tag's second character, and all from the tag on.

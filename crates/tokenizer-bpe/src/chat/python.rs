@@ -4,7 +4,7 @@ use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::budget::Budget;
-use super::instrument::{CHARGE, TIMES};
+use super::instrument::{CHARGE, CHARGE_TEXT, TIMES};
 use super::json::to_json;
 
 /// Filters that can make much out of little and that no chat template needs.
@@ -18,6 +18,10 @@ pub(super) fn add_filters(env: &mut Environment<'_>, mark: char, budget: &Budget
     let held = budget.clone();
     env.add_filter(CHARGE, move |value: Value| {
         held.charge(&value).map(|()| value)
+    });
+    let held = budget.clone();
+    env.add_filter(CHARGE_TEXT, move |bytes: usize| {
+        held.take(bytes).map(|()| "")
     });
     let held = budget.clone();
     env.add_filter(TIMES, move |left: Value, right: Value| {

@@ -37,6 +37,8 @@ OWN = {
     "controls": "{% for m in messages %}{% if loop.index > 2 %}{% break %}{% endif %}{% if m.role == 'system' %}"
                 "{% continue %}{% endif %}{{ m.content }}{{ ',' if not loop.last else '.' }}{% endfor %}",
     "raw": "{% raw %}{{ not }} {% this %}{% endraw %}{# gone #}{{- '  x' -}}   {{ \"q'\\\"\" }}",
+    "long": "{% if true %}\n   " + "a b {x} y} " * 40 + "\n   {% endif %}\n" + "  \n" * 100 + "{%- if true -%}"
+            + " long text" * 40 + " {{- 1 -}} " + "end. " * 80 + "{% endif %}",
     "tests": "{{ x is defined }}{{ y is defined }}{{ x is mapping }}{{ messages is iterable }}"
              "{{ messages[0].content is string }}{{ tools is none }}{{ 3 is odd }}{{ (1 if y else 2) + 3 }}",
 }

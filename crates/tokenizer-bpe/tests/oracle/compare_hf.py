@@ -67,18 +67,18 @@ def field(reader, name, default=None):
 
 def hf_reference(reader, pre):
     tokens, types = field(reader, "tokens"), field(reader, "token_type")
-    vocab = {token: id for id, (token, kind) in enumerate(zip(tokens, types)) if kind != 4}
+    # HF numbers added tokens from the end of the model's own, so those must have no gaps.
+    own = [id for id, kind in enumerate(types) if kind != 4]
+    vocab = {tokens[id]: number for number, id in enumerate(own)}
     merges = [tuple(merge.split(" ")) for merge in field(reader, "merges")]
-    # Byte tokens of bytes that UTF-8 never has may be listed as added tokens; leave those out.
     model = models.BPE(vocab, merges, ignore_merges=pre in ("llama-bpe", "tekken"))
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizer(pre)
     tokenizer.decoder = decoders.ByteLevel()
-    # User-defined tokens are found in any text. HF numbers those it adds itself, so map by text.
-    added = [token for token, kind in zip(tokens, types) if kind == 4]
-    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in added])
-    ids = {tokenizer.token_to_id(token): id for id, token in enumerate(tokens)
-           if tokenizer.token_to_id(token) is not None}
+    # User-defined tokens are found in any text.
+    added = [id for id, kind in enumerate(types) if kind == 4]
+    tokenizer.add_tokens([AddedToken(tokens[id], normalized=False) for id in added])
+    ids = dict(enumerate(own)) | {tokenizer.token_to_id(tokens[id]): id for id in added}
 
     def encode(texts):
         batches = tokenizer.encode_batch_fast(texts, add_special_tokens=False)

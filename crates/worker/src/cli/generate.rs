@@ -131,18 +131,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     interrupt::cancel(session.cancel_flag())?;
     let mut output = Output::stdout();
+    let mut in_line = false;
     let outcome = generation::run(&mut session, &prompter.tokenizer, &request, &mut |text| {
         if args.format.json() {
-            Ok(())
-        } else {
-            output.show(text)
+            return Ok(());
         }
-    })?;
+        in_line = !text.ends_with('\n');
+        output.show(text)
+    });
+    if in_line {
+        output.line("")?;
+    }
+    let outcome = outcome?;
     if args.format.json() {
         let document = GenerationDocument::new(&origin, &prompter.tokenizer, &request, &outcome)?;
         output.line(report::json(&document))?;
-    } else if !outcome.text.ends_with('\n') {
-        output.line("")?;
     }
     output.finish()?;
     summary(&origin, &request, &outcome);

@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
-use super::kernels::{Isa, add_scaled, dot_tile, for_isa};
+use super::kernels::{Isa, Portable, Vector, add_scaled, dot_tile, for_isa};
 use super::matmul::Scratch;
 use super::pool::{SharedOut, ThreadPool};
 use super::{CpuBuffer, CpuKvCache};
@@ -107,8 +107,10 @@ fn run_task(isa: Isa, task: &HeadTask<'_>, scratch: &mut Vec<f32>, out: &mut [f3
     for_isa!(isa, attend, (task: &HeadTask<'_>, scratch: &mut Vec<f32>, out: &mut [f32]));
 }
 
+/// # Safety
+/// The instruction set of `V` must be there.
 #[inline(always)]
-fn attend<const L: usize, const FMA: bool>(
+unsafe fn attend<V: Vector, const TILE: usize>(
     task: &HeadTask<'_>,
     scratch: &mut Vec<f32>,
     out: &mut [f32],
@@ -133,7 +135,8 @@ fn attend<const L: usize, const FMA: bool>(
                 .chunks_exact(head_dim)
                 .zip(&mut scores[positions.clone()])
             {
-                let [[sum]] = dot_tile::<L, FMA, 1, 1>([query], [key]);
+                // SAFETY: the caller's promise.
+                let [[sum]] = unsafe { dot_tile::<V, 1, 1>([query], [key]) };
                 *score = sum * scale;
             }
         }
@@ -149,7 +152,7 @@ fn attend<const L: usize, const FMA: bool>(
                 .chunks_exact(head_dim)
                 .zip(&scores[positions.clone()])
             {
-                add_scaled::<FMA>(weight, value, out);
+                add_scaled::<V>(weight, value, out);
             }
         }
     });

@@ -1,9 +1,14 @@
-//! The inner loops, written once and compiled for each instruction set.
+//! The inner loops, written once over [`Vector`] and compiled for each instruction set.
 //!
-//! Loops run over arrays of `L` lanes that the compiler keeps in registers; `FMA` says whether
-//! the instruction set multiplies and adds in one rounding. Every sum has one accumulator per
-//! lane, filled in order of the index, and the lanes are added in one fixed tree: a result
-//! depends on the instruction set, never on how many rows were computed together.
+//! Every sum has one accumulator per lane, filled in order of the index, and the lanes are added
+//! in one fixed tree: a result depends on the instruction set, never on how many rows were
+//! computed together.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
 
 /// Instruction sets with a build of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,64 +68,163 @@ impl Isa {
     }
 }
 
-/// `a * b + c`.
-#[inline(always)]
-pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
+/// A register of f32 lanes.
+///
+/// Safety: every function needs the instruction set of its type on this machine, and a pointer
+/// must be good for [`Vector::LANES`] values.
+pub(super) trait Vector: Copy {
+    /// Values in one register.
+    const LANES: usize;
+    /// Whether `a * b + c` is rounded once.
+    const FUSED: bool;
+    unsafe fn zero() -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    /// `self * b + c`.
+    unsafe fn multiply_add(self, b: Self, c: Self) -> Self;
+    /// The lanes, added pairwise: half onto half until one is left.
+    unsafe fn sum(self) -> f32;
 }
 
+/// Eight lanes for any processor; compilers make registers of them.
+#[derive(Clone, Copy)]
+pub(super) struct Portable([f32; 8]);
+
+impl Vector for Portable {
+    const LANES: usize = 8;
+    const FUSED: bool = false;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Self([0.0; 8])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { from.cast::<[f32; 8]>().read() })
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, b: Self, mut c: Self) -> Self {
+        for lane in 0..8 {
+            c.0[lane] += self.0[lane] * b.0[lane];
+        }
+        c
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        add_lanes(self.0)
+    }
+}
+
+/// Implements [`Vector`] over the intrinsics of one register width.
+#[cfg(target_arch = "x86_64")]
+macro_rules! vector {
+    ($type:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $multiply_add:ident) => {
+        impl Vector for $type {
+            const LANES: usize = $lanes;
+            const FUSED: bool = true;
+
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $zero() }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn multiply_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $multiply_add(self, b, c) }
+            }
+
+            #[inline(always)]
+            unsafe fn sum(self) -> f32 {
+                let mut lanes = [0.0; $lanes];
+                // SAFETY: the caller's promise, and room for every lane.
+                unsafe { $store(lanes.as_mut_ptr(), self) };
+                add_lanes(lanes)
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+vector!(
+    __m256,
+    8,
+    _mm256_setzero_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_fmadd_ps
+);
+#[cfg(target_arch = "x86_64")]
+vector!(
+    __m512,
+    16,
+    _mm512_setzero_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_fmadd_ps
+);
+
 /// `W x X` dot products of rows of `w` with rows of `x`, all of one length.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
 #[inline(always)]
-pub(super) fn dot_tile<const L: usize, const FMA: bool, const W: usize, const X: usize>(
+pub(super) unsafe fn dot_tile<V: Vector, const W: usize, const X: usize>(
     w: [&[f32]; W],
     x: [&[f32]; X],
 ) -> [[f32; X]; W] {
     let len = w[0].len();
-    let w = w.map(|row| &row[..len]);
-    let x = x.map(|row| &row[..len]);
-    let mut sums = [[[0.0_f32; L]; X]; W];
-    let whole = len / L * L;
-    let mut at = 0;
-    while at < whole {
-        let wv: [[f32; L]; W] = std::array::from_fn(|i| load(w[i], at));
-        for (j, row) in x.iter().enumerate() {
-            let xv: [f32; L] = load(row, at);
-            for (i, wv) in wv.iter().enumerate() {
-                for lane in 0..L {
-                    let sum = &mut sums[i][j][lane];
-                    *sum = multiply_add::<FMA>(wv[lane], xv[lane], *sum);
+    assert!(w.iter().all(|row| row.len() == len) && x.iter().all(|row| row.len() == len));
+    let whole = len / V::LANES * V::LANES;
+    // SAFETY: every load ends at `whole` or before, within all rows by the assertion; the
+    // instruction set is the caller's promise.
+    let sums = unsafe {
+        let mut sums = [[V::zero(); X]; W];
+        let mut at = 0;
+        while at < whole {
+            let w = w.map(|row| V::load(row.as_ptr().add(at)));
+            for (j, row) in x.iter().enumerate() {
+                let x = V::load(row.as_ptr().add(at));
+                for (sums, w) in sums.iter_mut().zip(w) {
+                    sums[j] = w.multiply_add(x, sums[j]);
                 }
             }
+            at += V::LANES;
         }
-        at += L;
-    }
+        sums.map(|sums| sums.map(|sum| sum.sum()))
+    };
     std::array::from_fn(|i| {
         std::array::from_fn(|j| {
-            let mut sum = add_lanes(sums[i][j]);
-            for k in whole..len {
-                sum = multiply_add::<FMA>(w[i][k], x[j][k], sum);
-            }
-            sum
+            let rest = w[i][whole..].iter().zip(&x[j][whole..]);
+            rest.fold(sums[i][j], |sum, (&w, &x)| multiply_add::<V>(w, x, sum))
         })
     })
 }
 
 /// `out[i] += scale * v[i]`.
 #[inline(always)]
-pub(super) fn add_scaled<const FMA: bool>(scale: f32, v: &[f32], out: &mut [f32]) {
+pub(super) fn add_scaled<V: Vector>(scale: f32, v: &[f32], out: &mut [f32]) {
     for (out, &v) in out.iter_mut().zip(v) {
-        *out = multiply_add::<FMA>(scale, v, *out);
+        *out = multiply_add::<V>(scale, v, *out);
     }
 }
 
+/// `a * b + c`, rounded as `V` rounds.
 #[inline(always)]
-fn load<const L: usize>(row: &[f32], at: usize) -> [f32; L] {
-    let mut lanes = [0.0; L];
-    lanes.copy_from_slice(&row[at..at + L]);
-    lanes
+fn multiply_add<V: Vector>(a: f32, b: f32, c: f32) -> f32 {
+    if V::FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Adds lanes pairwise: half onto half until one is left.
 #[inline(always)]
 fn add_lanes<const L: usize>(mut lanes: [f32; L]) -> f32 {
     let mut half = L / 2;
@@ -133,21 +237,26 @@ fn add_lanes<const L: usize>(mut lanes: [f32; L]) -> f32 {
     lanes[0]
 }
 
-/// Compiles a generic function for every instruction set and calls the build for `isa`.
+/// Compiles a generic function for every instruction set and calls the build for `isa`. Its
+/// parameters are the [`Vector`] and how many activation rows the registers hold accumulators for,
+/// beside four weight rows.
 macro_rules! for_isa {
     ($isa:expr, $generic:ident, ($($arg:ident: $type:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,f16c")]
         fn avx2($($arg: $type),*) {
-            $generic::<8, true>($($arg),*);
+            // SAFETY: AVX2 and FMA are there.
+            unsafe { $generic::<std::arch::x86_64::__m256, 3>($($arg),*) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
         fn avx512($($arg: $type),*) {
-            $generic::<16, true>($($arg),*);
+            // SAFETY: AVX-512 is there.
+            unsafe { $generic::<std::arch::x86_64::__m512, 6>($($arg),*) }
         }
         match $isa {
-            Isa::Portable => $generic::<8, false>($($arg),*),
+            // SAFETY: needs nothing.
+            Isa::Portable => unsafe { $generic::<Portable, 1>($($arg),*) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `Isa::detect` and `Isa::available` name only what this machine has.
             Isa::Avx2 => unsafe { avx2($($arg),*) },

@@ -1,27 +1,28 @@
 //! Matrix products with weights as the file stores them.
 //!
 //! ```text
-//! for each task of ROWS_PER_TASK weight rows, in parallel:
+//! for each task of 16 to 64 weight rows, in parallel:
 //!     for each group of GROUP rows:
 //!         dequantise the group to f32
-//!         for each tile of up to TILE activation rows: GROUP x TILE dot products
+//!         for each tile of activation rows: GROUP x TILE dot products
 //! ```
 //!
 //! A group is small enough to stay in the cache while the activations stream past it.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
-use super::kernels::{Isa, dot_tile, for_isa};
+use super::kernels::{Isa, Portable, Vector, dot_tile, for_isa};
 use super::pool::{SharedOut, ThreadPool};
 use super::rows::RowDecoder;
 use super::{CpuBuffer, CpuMatrix};
 
-/// Weight rows of one task.
-const ROWS_PER_TASK: usize = 16;
+/// Weight rows of one task: as many as leave every thread a few tasks. Long runs of rows keep the
+/// processor's own prefetching going.
+const ROWS_PER_TASK: RangeInclusive<usize> = 16..=64;
+const TASKS_PER_THREAD: usize = 4;
 /// Weight rows dequantised and multiplied together.
 const GROUP: usize = 4;
-/// Activation rows multiplied together: with `GROUP`, what fits in 16 vector registers.
-const TILE: usize = 3;
 
 /// What happens to a dot product.
 #[derive(Clone, Copy)]
@@ -52,10 +53,11 @@ pub(super) fn matmul(
     let shared = SharedOut::new(&mut out.data);
     let mut first_output = 0;
     for part in &weight.parts {
-        let n_tasks = part.n_rows.div_ceil(ROWS_PER_TASK);
-        pool.run(n_tasks, &|worker, index| {
-            let first = index * ROWS_PER_TASK;
-            let n_rows = ROWS_PER_TASK.min(part.n_rows - first);
+        let rows_per_task = (part.n_rows / (TASKS_PER_THREAD * pool.threads()) / GROUP * GROUP)
+            .clamp(*ROWS_PER_TASK.start(), *ROWS_PER_TASK.end());
+        pool.run(part.n_rows.div_ceil(rows_per_task), &|worker, index| {
+            let first = index * rows_per_task;
+            let n_rows = rows_per_task.min(part.n_rows - first);
             let mut rows = scratch[worker]
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
@@ -97,8 +99,10 @@ fn run_task(isa: Isa, task: &RowTask<'_>, rows: &mut [f32]) {
     for_isa!(isa, run_groups, (task: &RowTask<'_>, rows: &mut [f32]));
 }
 
+/// # Safety
+/// The instruction set of `V` must be there.
 #[inline(always)]
-fn run_groups<const L: usize, const FMA: bool>(task: &RowTask<'_>, rows: &mut [f32]) {
+unsafe fn run_groups<V: Vector, const TILE: usize>(task: &RowTask<'_>, rows: &mut [f32]) {
     let groups = task.bytes.chunks(GROUP * task.row_bytes);
     for (group, bytes) in groups.enumerate() {
         for (bytes, row) in bytes
@@ -113,12 +117,15 @@ fn run_groups<const L: usize, const FMA: bool>(task: &RowTask<'_>, rows: &mut [f
         let n_outputs = bytes.len() / task.row_bytes;
         let mut group = rows.chunks_exact(task.row_len);
         let group = std::array::from_fn(|_| group.next().unwrap_or_default());
-        run_tiles::<L, FMA>(task, group, first_output, n_outputs);
+        // SAFETY: the caller's promise.
+        unsafe { run_tiles::<V, TILE>(task, group, first_output, n_outputs) };
     }
 }
 
+/// # Safety
+/// The instruction set of `V` must be there.
 #[inline(always)]
-fn run_tiles<const L: usize, const FMA: bool>(
+unsafe fn run_tiles<V: Vector, const TILE: usize>(
     task: &RowTask<'_>,
     group: [&[f32]; GROUP],
     first_output: usize,
@@ -128,7 +135,8 @@ fn run_tiles<const L: usize, const FMA: bool>(
     let mut row = 0;
     for tile in &mut tiles {
         let x = std::array::from_fn(|i| &tile[i * task.row_len..(i + 1) * task.row_len]);
-        let sums = dot_tile::<L, FMA, GROUP, TILE>(group, x);
+        // SAFETY: the caller's promise.
+        let sums = unsafe { dot_tile::<V, GROUP, TILE>(group, x) };
         for i in 0..TILE {
             store(
                 task,
@@ -140,7 +148,8 @@ fn run_tiles<const L: usize, const FMA: bool>(
         row += TILE;
     }
     for x in tiles.remainder().chunks_exact(task.row_len) {
-        let sums = dot_tile::<L, FMA, GROUP, 1>(group, [x]);
+        // SAFETY: the caller's promise.
+        let sums = unsafe { dot_tile::<V, GROUP, 1>(group, [x]) };
         store(task, row, first_output, &sums.map(|[sum]| sum)[..n_outputs]);
         row += 1;
     }
