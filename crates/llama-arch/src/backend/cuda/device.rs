@@ -24,9 +24,9 @@ pub fn probe(ordinal: usize) -> Result<DeviceInfo> {
 /// A GPU in a few words.
 pub fn describe(info: &DeviceInfo) -> String {
     let (major, minor) = info.compute_capability;
-    let (cuda_major, cuda_minor) = info.driver_cuda;
+    let (cuda, cuda_minor) = info.driver_cuda;
     format!(
-        "cuda:{} ({}, compute capability {major}.{minor}, driver for CUDA {cuda_major}.{cuda_minor})",
+        "cuda:{} ({}, compute capability {major}.{minor}, driver for CUDA {cuda}.{cuda_minor})",
         info.ordinal, info.name
     )
 }
