@@ -7,6 +7,7 @@
     reason = "the output is what these commands are for"
 )]
 
+mod build_ptx;
 mod ci;
 mod fixtures;
 mod pack_model;
@@ -48,6 +49,11 @@ const COMMANDS: &[Command] = &[
         name: "fixtures",
         help: "regenerate the committed test vectors (--python PATH, --check)",
         run: fixtures::run,
+    },
+    Command {
+        name: "build-ptx",
+        help: "compile the CUDA kernels (--check, --nvcc PATH, --ptxas PATH)",
+        run: build_ptx::run,
     },
     Command {
         name: "pack-model",
@@ -128,6 +134,7 @@ mod tests {
         assert!(fails_with_usage(&["ci", "now"]));
         assert!(fails_with_usage(&["fixtures", "--python"]));
         assert!(fails_with_usage(&["synth-model", "--preset"]));
+        assert!(fails_with_usage(&["build-ptx", "--nvcc"]));
         assert!(dispatch(&["--help".to_string()]).is_ok());
     }
 

@@ -8,6 +8,7 @@
 //! sequences share the step: batched, chunked and single runs agree bit for bit.
 
 pub mod cpu;
+pub mod cuda;
 pub mod scripted;
 
 use gguf::{SharedBytes, TensorType};
@@ -101,6 +102,15 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// The device in a few words, for logs and reports.
     fn description(&self) -> String;
+
+    /// Bytes free for weights, cache and activations: what a plan is checked against before
+    /// anything is allocated. `None`: the host's memory, which is its own affair.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Takes over a weight matrix.
     ///

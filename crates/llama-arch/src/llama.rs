@@ -6,11 +6,12 @@ use gguf::GgufFile;
 
 use crate::backend::Backend;
 use crate::backend::cpu::CpuBackend;
+use crate::backend::cuda::{self, CudaBackend};
 use crate::batch::Batch;
 use crate::config::LlamaConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Executor, Logits, Model};
-use crate::plan::ExecutorOptions;
+use crate::plan::{ExecutorOptions, weight_bytes};
 use crate::session::Session;
 use crate::trace::Trace;
 
@@ -22,6 +23,11 @@ pub enum Device {
         /// Threads that compute.
         threads: usize,
     },
+    /// An NVIDIA GPU.
+    Cuda {
+        /// Its number, counted from 0 over the visible ones.
+        ordinal: usize,
+    },
 }
 
 impl Device {
@@ -32,15 +38,13 @@ impl Device {
         }
     }
 
-    /// An NVIDIA GPU.
+    /// An NVIDIA GPU, if it can be used.
     ///
     /// # Errors
-    /// [`Error::DeviceUnavailable`], always: this version has no CUDA backend.
+    /// [`crate::Error::DeviceUnavailable`] with the reason.
     pub fn cuda(ordinal: usize) -> Result<Self> {
-        Err(Error::DeviceUnavailable {
-            device: format!("cuda:{ordinal}"),
-            reason: "this version has no CUDA backend".to_owned(),
-        })
+        cuda::probe(ordinal)?;
+        Ok(Self::Cuda { ordinal })
     }
 }
 
@@ -67,6 +71,9 @@ impl LlamaModel {
     pub fn load(file: &GgufFile, device: &Device, options: LoadOptions<'_>) -> Result<Self> {
         match device {
             Device::Cpu { threads } => Self::load_with(file, CpuBackend::detect(*threads), options),
+            Device::Cuda { ordinal } => {
+                Self::load_with(file, CudaBackend::open(*ordinal)?, options)
+            }
         }
     }
 
@@ -79,10 +86,7 @@ impl LlamaModel {
         backend: B,
         options: LoadOptions<'_>,
     ) -> Result<Self> {
-        let total = file
-            .tensors()
-            .map(|tensor| tensor.bytes().len() as u64)
-            .sum();
+        let total = weight_bytes(file);
         let mut callback = options.progress;
         let mut progress = |done| {
             if let Some(callback) = &mut callback {
@@ -106,10 +110,18 @@ impl LlamaModel {
         self.runtime.description()
     }
 
+    /// Bytes free on a device with memory of its own; `None`: it uses the host's.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn free_bytes(&self) -> Result<Option<u64>> {
+        self.runtime.free_bytes()
+    }
+
     /// A session for one sequence of up to `context_length` positions.
     ///
     /// # Errors
-    /// [`Error::ContextTooLong`], or the device is out of memory.
+    /// [`crate::Error::ContextTooLong`], or the device is out of memory.
     pub fn session(&self, context_length: usize) -> Result<Session> {
         let options = ExecutorOptions::single(context_length);
         Ok(Session::new(
@@ -122,7 +134,7 @@ impl LlamaModel {
     /// An executor for batches of mixed sequences.
     ///
     /// # Errors
-    /// [`Error::ContextTooLong`], or the device is out of memory.
+    /// [`crate::Error::ContextTooLong`], or the device is out of memory.
     pub fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>> {
         self.runtime.executor(options)
     }
@@ -132,6 +144,7 @@ impl LlamaModel {
 trait Runtime: Send + Sync {
     fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>>;
     fn description(&self) -> String;
+    fn free_bytes(&self) -> Result<Option<u64>>;
 }
 
 impl<B: Backend> Runtime for Arc<Model<B>> {
@@ -141,6 +154,10 @@ impl<B: Backend> Runtime for Arc<Model<B>> {
 
     fn description(&self) -> String {
         self.backend().description()
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.backend().free_bytes()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::batch::{Batch, BatchLimits};
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::kv_cache::{KvLayout, blocks_for};
-use crate::plan::ExecutorOptions;
+use crate::plan::{ExecutorOptions, MemoryPlan};
 use crate::rope::RopeTable;
 use crate::trace::Trace;
 use crate::weights::{LayerWeights, Weights};
@@ -37,9 +37,18 @@ impl<B: Backend> Model<B> {
     /// Reads the configuration and binds every tensor.
     ///
     /// # Errors
-    /// See [`LlamaConfig::from_gguf`] and [`Weights::load`].
+    /// See [`LlamaConfig::from_gguf`] and [`Weights::load`]; [`Error::OutOfMemory`] before
+    /// anything is taken over.
     pub fn load(file: &GgufFile, backend: B, progress: &mut dyn FnMut(u64)) -> Result<Self> {
         let config = LlamaConfig::from_gguf(file)?;
+        // The least that can be run: an executor checks what it takes itself.
+        let least = ExecutorOptions {
+            max_rows: 1,
+            ..ExecutorOptions::single(1)
+        };
+        if let Some(free) = backend.free_bytes()? {
+            MemoryPlan::new(file, &config, &least)?.check(free)?;
+        }
         let weights = Weights::load(file, &config, &backend, progress)?;
         Ok(Self {
             backend,
@@ -175,15 +184,10 @@ impl<B: Backend> Executor<B> {
     /// Allocates cache and scratch memory; a step allocates nothing.
     ///
     /// # Errors
-    /// [`Error::ContextTooLong`], or the backend is out of memory.
+    /// [`Error::ContextTooLong`], or [`Error::OutOfMemory`] before anything is allocated.
     pub fn new(model: Arc<Model<B>>, options: &ExecutorOptions) -> Result<Self> {
         let config = &model.config;
-        if options.context_length > config.context_length {
-            return Err(Error::ContextTooLong {
-                requested: options.context_length,
-                model: config.context_length,
-            });
-        }
+        let plan = MemoryPlan::of_executor(config, options)?;
         if [
             options.context_length,
             options.max_rows,
@@ -204,6 +208,9 @@ impl<B: Backend> Executor<B> {
             vocab: config.vocab,
         };
         let backend = &model.backend;
+        if let Some(free) = backend.free_bytes()? {
+            plan.check(free)?;
+        }
         let factors = &model.weights.rope_factors;
         let table = RopeTable::new(&config.rope, factors, options.context_length);
         Ok(Self {

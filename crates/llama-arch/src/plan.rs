@@ -75,6 +75,14 @@ impl MemoryPlan {
     /// # Errors
     /// [`Error::ContextTooLong`].
     pub fn new(file: &GgufFile, config: &LlamaConfig, options: &ExecutorOptions) -> Result<Self> {
+        Ok(Self {
+            weight_bytes: weight_bytes(file),
+            ..Self::of_executor(config, options)?
+        })
+    }
+
+    /// [`MemoryPlan::new`] of what comes after the weights.
+    pub(crate) fn of_executor(config: &LlamaConfig, options: &ExecutorOptions) -> Result<Self> {
         if options.context_length > config.context_length {
             return Err(Error::ContextTooLong {
                 requested: options.context_length,
@@ -84,10 +92,7 @@ impl MemoryPlan {
         let n_blocks = blocks_for(options.context_length) * options.max_sequences;
         let activations = BufferWidths::new(config).bytes(options.max_rows, options.max_outputs);
         Ok(Self {
-            weight_bytes: file
-                .tensors()
-                .map(|tensor| tensor.bytes().len() as u64)
-                .sum(),
+            weight_bytes: 0,
             kv_bytes: KvLayout::new(config, n_blocks).bytes(),
             scratch_bytes: activations + RopeTable::bytes(&config.rope, options.context_length),
             kv_bytes_per_token: 4 * config.n_layers as u64 * config.kv_width() as u64,
@@ -119,4 +124,11 @@ impl MemoryPlan {
             advice,
         })
     }
+}
+
+/// Bytes of every tensor of a file, as stored.
+pub(crate) fn weight_bytes(file: &GgufFile) -> u64 {
+    file.tensors()
+        .map(|tensor| tensor.bytes().len() as u64)
+        .sum()
 }

@@ -2,9 +2,13 @@
 //! scattered cache blocks or in a used session, the logits agree bit for bit.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests fail by panicking")]
 
+#[path = "support/cuda.rs"]
+mod support;
+
 use std::sync::Arc;
 
 use gguf::GgufFile;
+use llama_arch::backend::Backend;
 use llama_arch::backend::cpu::CpuBackend;
 use llama_arch::kv_cache::blocks_for;
 use llama_arch::model::{Executor, Model};
@@ -50,19 +54,30 @@ fn tokens(case: &Case, stream: u32, len: usize) -> Vec<u32> {
         .collect()
 }
 
-/// Calls `check` with every case and every backend of this machine.
-fn for_each_model(check: impl Fn(&str, &Case, &Arc<Model<CpuBackend>>)) {
-    for case in some_cases() {
-        let file = file(&case);
-        for backend in CpuBackend::every_isa(2) {
-            let model = Arc::new(Model::load(&file, backend, &mut |_| {}).unwrap());
-            let what = format!("{} on {}", case.name, model.config().architecture.name());
-            check(&what, &case, &model);
+/// Calls a generic check with every case and every backend of this machine.
+macro_rules! for_each_model {
+    ($check:ident) => {
+        for case in some_cases() {
+            let file = file(&case);
+            for backend in CpuBackend::every_isa(2) {
+                $check(&case, &model(&file, backend));
+            }
+            if let Some(gpu) = support::cuda() {
+                $check(&case, &model(&file, gpu));
+            }
         }
-    }
+    };
 }
 
-fn executor(model: &Arc<Model<CpuBackend>>, rows: usize, sequences: usize) -> Executor<CpuBackend> {
+fn model<B: Backend>(file: &GgufFile, backend: B) -> Arc<Model<B>> {
+    Arc::new(Model::load(file, backend, &mut |_| {}).unwrap())
+}
+
+fn what<B: Backend>(case: &Case, model: &Model<B>) -> String {
+    format!("{} on {}", case.name, model.backend().description())
+}
+
+fn executor<B: Backend>(model: &Arc<Model<B>>, rows: usize, sequences: usize) -> Executor<B> {
     let options = ExecutorOptions {
         context_length: 96,
         max_sequences: sequences,
@@ -73,7 +88,7 @@ fn executor(model: &Arc<Model<CpuBackend>>, rows: usize, sequences: usize) -> Ex
 }
 
 /// Logits at every position of one sequence, fed in chunks of `chunk` rows.
-fn all_logits(model: &Arc<Model<CpuBackend>>, tokens: &[u32], chunk: usize) -> Vec<Vec<f32>> {
+fn all_logits<B: Backend>(model: &Arc<Model<B>>, tokens: &[u32], chunk: usize) -> Vec<Vec<f32>> {
     let mut executor = executor(model, chunk, 1);
     let blocks: Vec<u32> = (0..blocks_for(tokens.len()) as u32).collect();
     let mut all = Vec::new();
@@ -88,7 +103,8 @@ fn all_logits(model: &Arc<Model<CpuBackend>>, tokens: &[u32], chunk: usize) -> V
 
 #[test]
 fn decode_and_chunks_agree_with_the_whole_prefill_at_every_position() {
-    for_each_model(|what, case, model| {
+    fn check<B: Backend>(case: &Case, model: &Arc<Model<B>>) {
+        let what = what(case, model);
         let tokens = tokens(case, 0, PROMPT_LEN);
         let whole = all_logits(model, &tokens, PROMPT_LEN);
         assert_eq!(whole.len(), PROMPT_LEN);
@@ -105,12 +121,14 @@ fn decode_and_chunks_agree_with_the_whole_prefill_at_every_position() {
                 );
             }
         }
-    });
+    }
+    for_each_model!(check);
 }
 
 #[test]
 fn a_sequence_in_a_batch_agrees_with_itself_alone() {
-    for_each_model(|what, case, model| {
+    fn check<B: Backend>(case: &Case, model: &Arc<Model<B>>) {
+        let what = what(case, model);
         let lens = [1, 2, 31, 32, 33, 40, 5, 64];
         let sequences: Vec<Vec<u32>> = lens
             .iter()
@@ -148,7 +166,8 @@ fn a_sequence_in_a_batch_agrees_with_itself_alone() {
         for (row, alone) in alone.iter().enumerate() {
             assert_eq!(logits.row(row).unwrap(), alone, "{what}: sequence {row}");
         }
-    });
+    }
+    for_each_model!(check);
 }
 
 #[test]
@@ -168,10 +187,8 @@ fn threads_do_not_show() {
 
 #[test]
 fn a_used_session_gives_what_a_fresh_one_gives() {
-    for case in some_cases() {
-        let file = file(&case);
-        let device = Device::Cpu { threads: 2 };
-        let model = LlamaModel::load(&file, &device, LoadOptions::default()).unwrap();
+    fn check<B: Backend>(case: &Case, file: &GgufFile, backend: B) {
+        let model = LlamaModel::load_with(file, backend, LoadOptions::default()).unwrap();
         let params = SamplingParams {
             temperature: 0.8,
             seed: 7,
@@ -182,9 +199,9 @@ fn a_used_session_gives_what_a_fresh_one_gives() {
             tokens.map(|token| token.unwrap().id).collect()
         };
         let prompts = [
-            tokens(&case, 0, 40),
-            tokens(&case, 1, 12),
-            tokens(&case, 0, 40),
+            tokens(case, 0, 40),
+            tokens(case, 1, 12),
+            tokens(case, 0, 40),
         ];
         let fresh: Vec<Vec<u32>> = prompts
             .iter()
@@ -202,7 +219,7 @@ fn a_used_session_gives_what_a_fresh_one_gives() {
         // The next turn of a chat: a prompt that begins with all that was said.
         let mut longer = prompts[2].clone();
         longer.extend(&fresh[2]);
-        longer.extend(tokens(&case, 2, 9));
+        longer.extend(tokens(case, 2, 9));
         let fresh = continue_prompt(&mut model.session(96).unwrap(), &longer);
         let reused = session.generate(&longer, &params).unwrap().reused_tokens();
         assert_eq!(
@@ -218,6 +235,13 @@ fn a_used_session_gives_what_a_fresh_one_gives() {
             "{}",
             case.name
         );
+    }
+    for case in some_cases() {
+        let file = file(&case);
+        check(&case, &file, CpuBackend::detect(2));
+        if let Some(gpu) = support::cuda() {
+            check(&case, &file, gpu);
+        }
     }
 }
 

@@ -6,10 +6,13 @@
 
 #[path = "oracle/reader.rs"]
 mod reader;
+#[path = "support/cuda.rs"]
+mod support;
 
 use std::sync::Arc;
 
 use gguf::GgufFile;
+use llama_arch::backend::Backend;
 use llama_arch::backend::cpu::CpuBackend;
 use llama_arch::kv_cache::blocks_for;
 use llama_arch::model::{Executor, Model};
@@ -42,35 +45,37 @@ fn nmse(reference: &[f32], found: &[f32]) -> f64 {
     error / reference.iter().map(|&a| square(f64::from(a))).sum::<f64>()
 }
 
+/// NMSE of the logits at the oracle's positions.
+fn logits_error<B: Backend>(case: &Case, file: &GgufFile, oracle: &Oracle, backend: B) -> f64 {
+    let tokens = [&oracle.prompt[..], &oracle.greedy].concat();
+    let model = Arc::new(Model::load(file, backend, &mut |_| {}).unwrap());
+    let options = ExecutorOptions {
+        context_length: case.spec.context_length,
+        max_sequences: 1,
+        max_rows: tokens.len(),
+        max_outputs: tokens.len(),
+    };
+    let mut executor = Executor::new(model, &options).unwrap();
+    let blocks: Vec<u32> = (0..blocks_for(tokens.len()) as u32).collect();
+    let mut batch = Batch::new();
+    batch.push(&tokens, 0, &blocks, Outputs::All);
+    let logits = executor.forward(&batch, None).unwrap();
+    let rows = oracle
+        .positions
+        .iter()
+        .map(|&position| logits.row(position).unwrap());
+    nmse(&oracle.logits, &rows.collect::<Vec<_>>().concat())
+}
+
 #[test]
-fn logits_agree_on_every_case_and_instruction_set() {
+fn logits_agree_on_every_case_and_device() {
     let mut worst = (0.0, "");
     for case in cases() {
         let (file, oracle) = load(&case);
-        let tokens: Vec<u32> = oracle
-            .prompt
-            .iter()
-            .chain(&oracle.greedy)
-            .copied()
-            .collect();
-        for backend in CpuBackend::every_isa(2) {
-            let model = Arc::new(Model::load(&file, backend, &mut |_| {}).unwrap());
-            let options = ExecutorOptions {
-                context_length: case.spec.context_length,
-                max_sequences: 1,
-                max_rows: tokens.len(),
-                max_outputs: tokens.len(),
-            };
-            let mut executor = Executor::new(model, &options).unwrap();
-            let blocks: Vec<u32> = (0..blocks_for(tokens.len()) as u32).collect();
-            let mut batch = Batch::new();
-            batch.push(&tokens, 0, &blocks, Outputs::All);
-            let logits = executor.forward(&batch, None).unwrap();
-            let rows = oracle
-                .positions
-                .iter()
-                .map(|&position| logits.row(position).unwrap());
-            let error = nmse(&oracle.logits, &rows.collect::<Vec<_>>().concat());
+        let error = |backend| logits_error(&case, &file, &oracle, backend);
+        let mut errors: Vec<f64> = CpuBackend::every_isa(2).into_iter().map(error).collect();
+        errors.extend(support::cuda().map(|gpu| logits_error(&case, &file, &oracle, gpu)));
+        for error in errors {
             assert!(error <= NMSE, "{}: {error:e}", case.name);
             if error > worst.0 {
                 worst = (error, case.name);
@@ -80,22 +85,31 @@ fn logits_agree_on_every_case_and_instruction_set() {
     println!("worst NMSE {:.2e} ({})", worst.0, worst.1);
 }
 
+fn check_greedy(case: &Case, file: &GgufFile, oracle: &Oracle, backend: impl Backend) {
+    let model = LlamaModel::load_with(file, backend, LoadOptions::default()).unwrap();
+    let mut session = model.session(case.spec.context_length).unwrap();
+    let tokens = session
+        .generate(&oracle.prompt, &SamplingParams::default())
+        .unwrap();
+    let tokens: Vec<u32> = tokens.take(64).map(|token| token.unwrap().id).collect();
+    assert_eq!(
+        tokens,
+        oracle.greedy,
+        "{} on {}, smallest gap {}",
+        case.name,
+        model.device_description(),
+        oracle.min_gap
+    );
+}
+
 #[test]
 fn greedy_tokens_agree_on_every_case() {
     for case in cases() {
         let (file, oracle) = load(&case);
         assert_eq!(oracle.greedy.len(), 64);
-        let backend = CpuBackend::detect(2);
-        let model = LlamaModel::load_with(&file, backend, LoadOptions::default()).unwrap();
-        let mut session = model.session(case.spec.context_length).unwrap();
-        let tokens = session
-            .generate(&oracle.prompt, &SamplingParams::default())
-            .unwrap();
-        let tokens: Vec<u32> = tokens.take(64).map(|token| token.unwrap().id).collect();
-        assert_eq!(
-            tokens, oracle.greedy,
-            "{}, smallest gap {}",
-            case.name, oracle.min_gap
-        );
+        check_greedy(&case, &file, &oracle, CpuBackend::detect(2));
+        if let Some(gpu) = support::cuda() {
+            check_greedy(&case, &file, &oracle, gpu);
+        }
     }
 }

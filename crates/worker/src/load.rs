@@ -135,8 +135,12 @@ fn progress_bar(total: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Refuses a plan that this machine's memory cannot hold, where the system tells.
-pub(crate) fn check_host_memory(plan: &MemoryPlan) -> Result<()> {
+/// Refuses a plan that this machine's memory cannot hold, where the system tells. The memory of
+/// a GPU is checked as it is planned for.
+pub(crate) fn check_host_memory(plan: &MemoryPlan, model: &LlamaModel) -> Result<()> {
+    if model.free_bytes()?.is_some() {
+        return Ok(());
+    }
     let Some(available) = available_host_bytes() else {
         return Ok(());
     };

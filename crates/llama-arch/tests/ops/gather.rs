@@ -8,8 +8,8 @@ use crate::naive;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
     let mut rng = Rng::new(2);
-    let widths = rng.picks(&sizes(10), 60);
-    let heights = rng.picks(&sizes(5), 60);
+    let widths = rng.picks(&sizes(10), 120);
+    let heights = rng.picks(&sizes(5), 120);
     for (width, height) in widths.into_iter().zip(heights) {
         let x = Pattern::Normal.rows(&mut rng, height, width);
         let picked: Vec<usize> = (0..1 + rng.below(9)).map(|_| rng.below(height)).collect();

@@ -95,6 +95,7 @@ pub(crate) struct Case<L> {
 /// The outcome of one operation's cases.
 pub(crate) struct Report {
     op: &'static str,
+    device: &'static str,
     cases: usize,
     worst: f64,
     failures: Vec<String>,
@@ -102,10 +103,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(op: &'static str) -> Self {
+    pub(crate) fn new(op: &'static str, device: &'static str) -> Self {
         let started = Instant::now();
         Self {
             op,
+            device,
             cases: 0,
             worst: 0.0,
             failures: Vec::new(),
@@ -214,22 +216,25 @@ impl Report {
     pub(crate) fn finish(self) {
         let Self {
             op,
+            device,
             cases,
             worst,
             failures,
             started,
         } = self;
         let seconds = started.elapsed().as_secs_f64();
-        let line = format!("{op:11} {cases:5} cases, worst NMSE {worst:.1e}, {seconds:4.1} s\n");
+        let line = format!(
+            "{op:11} {device:4} {cases:5} cases, worst NMSE {worst:.1e}, {seconds:4.1} s\n"
+        );
         let _ = std::io::stderr().write_all(line.as_bytes());
         let shown = failures.len().min(FAILURES_SHOWN);
         let list = failures[..shown].join("\n");
         assert!(
             failures.is_empty(),
-            "{} failures in {op}:\n{list}",
+            "{} failures in {op} on {device}:\n{list}",
             failures.len()
         );
-        assert!(cases > 100, "only {cases} cases of {op}");
+        assert!(cases > 100, "only {cases} cases of {op} on {device}");
     }
 }
 

@@ -14,6 +14,8 @@
 
 mod attention;
 mod cases;
+#[path = "../support/cuda.rs"]
+mod device;
 mod embed;
 mod gather;
 mod harness;
@@ -25,7 +27,9 @@ mod rope_append;
 mod swiglu;
 mod weights;
 
+use llama_arch::backend::Backend;
 use llama_arch::backend::cpu::CpuBackend;
+use llama_arch::backend::cuda::CudaBackend;
 
 use crate::harness::Report;
 
@@ -39,6 +43,25 @@ fn cpu() -> Vec<Vec<CpuBackend>> {
         .collect()
 }
 
+/// The GPU, if there is one.
+fn cuda() -> Vec<Vec<CudaBackend>> {
+    device::cuda().into_iter().map(|gpu| vec![gpu]).collect()
+}
+
+/// Runs an operation's cases, if there is a backend to run them.
+fn check<B: Backend>(
+    op: &'static str,
+    device: &'static str,
+    backends: &[Vec<B>],
+    cases: fn(&[Vec<B>], &mut Report),
+) {
+    if !backends.is_empty() {
+        let mut report = Report::new(op, device);
+        cases(backends, &mut report);
+        report.finish();
+    }
+}
+
 /// A test for each operation that runs its cases on every backend there is: a device joins with
 /// one more line.
 macro_rules! ops {
@@ -46,9 +69,8 @@ macro_rules! ops {
         $(
             #[test]
             fn $op() {
-                let mut report = Report::new(stringify!($op));
-                $op::check(&cpu(), &mut report);
-                report.finish();
+                check(stringify!($op), "cpu", &cpu(), $op::check);
+                check(stringify!($op), "cuda", &cuda(), $op::check);
             }
         )*
     };

@@ -123,7 +123,7 @@ impl ContextArg {
         let context = self.or_default(model.config().context_length);
         let about = |error: llama_arch::Error| file.about(error);
         let plan = MemoryPlan::for_model(&file.file, context).map_err(about)?;
-        load::check_host_memory(&plan).map_err(|failure| file.about(failure))?;
+        load::check_host_memory(&plan, model).map_err(|failure| file.about(failure))?;
         model.session(context).map_err(about)
     }
 }

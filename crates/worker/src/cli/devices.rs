@@ -3,6 +3,7 @@
 use llama_arch::Device;
 use llama_arch::backend::Backend;
 use llama_arch::backend::cpu::CpuBackend;
+use llama_arch::backend::cuda::{self, DeviceInfo};
 use serde::Serialize;
 
 use super::args::FormatArgs;
@@ -22,7 +23,7 @@ pub(crate) struct Args {
 /// A device and whether it can be used.
 #[derive(Serialize)]
 pub(crate) struct DeviceDocument {
-    name: &'static str,
+    name: String,
     available: bool,
     description: Option<String>,
     free_bytes: Option<u64>,
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     struct Document {
         devices: Vec<DeviceDocument>,
     }
-    let devices = vec![cpu(), cuda()];
+    let mut devices = vec![cpu()];
+    devices.extend(cuda());
     let mut output = Output::stdout();
     if args.format.json() {
         output.line(report::json(&Document { devices }))?;
@@ -44,9 +46,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         for device in devices {
             let usable = if device.available { "yes" } else { "no" };
             let free = device.free_bytes.map(|n| format!(", {} free", bytes(n)));
-            let text = device.description.or(device.reason).unwrap_or_default();
+            let text = device.reason.or(device.description).unwrap_or_default();
             table.row([
-                device.name.to_owned(),
+                device.name,
                 usable.to_owned(),
                 text + &free.unwrap_or_default(),
             ]);
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn cpu() -> DeviceDocument {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     DeviceDocument {
-        name: "cpu",
+        name: "cpu".to_owned(),
         available: true,
         description: Some(CpuBackend::detect(threads).description()),
         free_bytes: load::available_host_bytes(),
@@ -67,13 +69,23 @@ fn cpu() -> DeviceDocument {
     }
 }
 
-fn cuda() -> DeviceDocument {
-    let found = Device::cuda(0);
-    DeviceDocument {
-        name: "cuda:0",
-        available: found.is_ok(),
-        description: None,
-        free_bytes: None,
-        reason: found.err().map(|error| error.to_string()),
+/// Every GPU, or why there is none.
+fn cuda() -> Vec<DeviceDocument> {
+    let document = |ordinal, info: Option<&DeviceInfo>| {
+        let reason = Device::cuda(ordinal).err().map(|error| error.to_string());
+        DeviceDocument {
+            name: format!("cuda:{ordinal}"),
+            available: reason.is_none(),
+            description: info.map(cuda::describe),
+            free_bytes: info.map(|info| info.memory.free_bytes),
+            reason,
+        }
+    };
+    match cuda::devices() {
+        Ok(found) => found
+            .iter()
+            .map(|info| document(info.ordinal, Some(info)))
+            .collect(),
+        Err(_) => vec![document(0, None)],
     }
 }

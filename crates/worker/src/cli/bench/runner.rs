@@ -30,7 +30,7 @@ impl Runner {
         let config = model.config();
         let plan =
             MemoryPlan::new(&file.file, config, &options).map_err(|error| file.about(error))?;
-        load::check_host_memory(&plan)?;
+        load::check_host_memory(&plan, model)?;
         // Of a table that is not the head too, a step reads one row.
         let embedding = file.file.find_tensor("token_embd.weight");
         let is_tied = file.file.find_tensor("output.weight").is_none();

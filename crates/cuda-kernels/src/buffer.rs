@@ -1,0 +1,240 @@
+//! Typed device memory, and views of parts of it.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use crate::device::Device;
+use crate::driver::{DevicePtr, ResultCode};
+use crate::error::CudaError;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a buffer may hold: the types that kernels know.
+pub trait Element: bytemuck::Pod + sealed::Sealed {}
+
+macro_rules! elements {
+    ($($element:ty),*) => {$(
+        impl sealed::Sealed for $element {}
+        impl Element for $element {}
+    )*};
+}
+elements!(f32, half::f16, u8, u32);
+
+/// Device memory for a fixed number of values. It is given back when the buffer is dropped.
+///
+/// Reads and writes are ordered with the launches on the same device.
+pub struct Buffer<T: Element> {
+    device: Device,
+    at: DevicePtr,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Buffer<T> {
+    /// See [`Device::zeroed`].
+    pub(crate) fn zeroed(device: &Device, len: usize) -> Result<Self, CudaError> {
+        let buffer = Self::alloc(device, len)?;
+        let (at, bytes) = (buffer.at, buffer.bytes());
+        device.call("cuMemsetD8Async", |driver, stream| {
+            // SAFETY: the buffer's own memory.
+            unsafe { driver.clear(at, bytes, stream) }
+        })?;
+        Ok(buffer)
+    }
+
+    /// See [`Device::upload`].
+    pub(crate) fn upload(device: &Device, values: &[T]) -> Result<Self, CudaError> {
+        let mut buffer = Self::alloc(device, values.len())?;
+        buffer.write(0, values)?;
+        Ok(buffer)
+    }
+
+    /// Memory of unknown content: never handed out without being written.
+    fn alloc(device: &Device, len: usize) -> Result<Self, CudaError> {
+        // The driver has no allocations of nothing; a byte more keeps every buffer real.
+        let bytes = len.saturating_mul(size_of::<T>()).max(1);
+        let outcome = device.raw_call(|driver, _| driver.alloc(bytes));
+        let at = match outcome {
+            Ok(at) => at,
+            Err(ResultCode::OUT_OF_MEMORY) => {
+                return Err(CudaError::OutOfMemory {
+                    device: device.info().name.clone(),
+                    needed: bytes as u64,
+                    free: device.memory()?.free_bytes,
+                });
+            }
+            Err(code) => return device.call("cuMemAlloc", |_, _| Err(code)),
+        };
+        Ok(Self {
+            device: device.clone(),
+            at,
+            len,
+            element: PhantomData,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.len * size_of::<T>()
+    }
+
+    /// Values.
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "a fixed capacity, not a collection"
+    )]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// All of it, to read.
+    pub fn view(&self) -> View<'_, T> {
+        View {
+            at: self.at,
+            len: self.len,
+            buffer: PhantomData,
+        }
+    }
+
+    /// All of it, to write.
+    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+        ViewMut {
+            at: self.at,
+            len: self.len,
+            buffer: PhantomData,
+        }
+    }
+
+    /// Sets the values from `first` on.
+    ///
+    /// # Errors
+    /// [`CudaError::Range`], or the call failed.
+    pub fn write(&mut self, first: usize, values: &[T]) -> Result<(), CudaError> {
+        let end = first.saturating_add(values.len());
+        let part = self.view().range(first..end)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.device.call("cuMemcpyHtoDAsync", |driver, stream| {
+            // SAFETY: the range was checked against the buffer's own memory.
+            unsafe { driver.copy_in(part.at, bytemuck::cast_slice(values), stream) }
+        })
+    }
+
+    /// Fills `out` with the values from `first` on, after waiting for the work before.
+    ///
+    /// # Errors
+    /// [`CudaError::Range`], a call or earlier work failed.
+    pub fn read_into(&self, first: usize, out: &mut [T]) -> Result<(), CudaError> {
+        let end = first.saturating_add(out.len());
+        let part = self.view().range(first..end)?;
+        if !out.is_empty() {
+            self.device.call("cuMemcpyDtoHAsync", |driver, stream| {
+                let bytes = bytemuck::cast_slice_mut(out);
+                // SAFETY: the range was checked against the buffer's own memory.
+                unsafe { driver.copy_out(bytes, part.at, stream) }
+            })?;
+        }
+        self.device.synchronize()
+    }
+
+    /// The first `len` values, after waiting for the work before.
+    ///
+    /// # Errors
+    /// [`CudaError::Range`], a call or earlier work failed.
+    pub fn read(&self, len: usize) -> Result<Vec<T>, CudaError> {
+        self.view().range(0..len)?;
+        let mut values = vec![T::zeroed(); len];
+        self.read_into(0, &mut values)?;
+        Ok(values)
+    }
+}
+
+impl<T: Element> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        // SAFETY: views borrow the buffer, so nobody can launch with them any more, and the call
+        // waits for what was launched before.
+        let outcome = self
+            .device
+            .raw_call(|driver, _| unsafe { driver.free(self.at) });
+        // Memory that cannot be given back goes with its context.
+        let _ = outcome;
+    }
+}
+
+/// A part of a [`Buffer`], to read.
+pub struct View<'a, T: Element> {
+    pub(crate) at: DevicePtr,
+    pub(crate) len: usize,
+    buffer: PhantomData<&'a Buffer<T>>,
+}
+
+/// A part of a [`Buffer`], to write.
+pub struct ViewMut<'a, T: Element> {
+    pub(crate) at: DevicePtr,
+    pub(crate) len: usize,
+    buffer: PhantomData<&'a mut Buffer<T>>,
+}
+
+impl<T: Element> Clone for View<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Element> Copy for View<'_, T> {}
+
+fn offset<T>(at: DevicePtr, len: usize, range: &Range<usize>) -> Result<DevicePtr, CudaError> {
+    let end = range.end.max(range.start);
+    if end > len {
+        return Err(CudaError::Range { end, len });
+    }
+    Ok(DevicePtr(at.0 + (range.start * size_of::<T>()) as u64))
+}
+
+impl<T: Element> View<'_, T> {
+    /// Values `range` of it.
+    ///
+    /// # Errors
+    /// [`CudaError::Range`]
+    pub fn range(self, range: Range<usize>) -> Result<Self, CudaError> {
+        Ok(Self {
+            at: offset::<T>(self.at, self.len, &range)?,
+            len: range.len(),
+            buffer: PhantomData,
+        })
+    }
+}
+
+impl<'a, T: Element> ViewMut<'a, T> {
+    /// Values `range` of it.
+    ///
+    /// # Errors
+    /// [`CudaError::Range`]
+    pub fn range(self, range: Range<usize>) -> Result<Self, CudaError> {
+        Ok(Self {
+            at: offset::<T>(self.at, self.len, &range)?,
+            len: range.len(),
+            buffer: PhantomData,
+        })
+    }
+
+    /// The same part for a shorter time, so that it can be written again later.
+    pub fn reborrow(&mut self) -> ViewMut<'_, T> {
+        ViewMut {
+            at: self.at,
+            len: self.len,
+            buffer: PhantomData,
+        }
+    }
+
+    /// The same part, to read.
+    pub fn as_view(&self) -> View<'_, T> {
+        View {
+            at: self.at,
+            len: self.len,
+            buffer: PhantomData,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The calls of the CUDA driver that this crate makes, as a trait.
+//!
+//! [`NativeDriver`] is libcuda. [`fake::FakeDriver`] runs on the host, launches nothing, and can
+//! make any call fail: what a program does when the n-th call fails is tested without a GPU.
+
+mod code;
+pub mod fake;
+mod native;
+
+use std::ffi::CStr;
+
+pub use code::ResultCode;
+pub use native::NativeDriver;
+
+/// What a driver call gives.
+pub type Outcome<T> = Result<T, ResultCode>;
+
+macro_rules! handles {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(pub(crate) usize);
+    )*};
+}
+
+handles! {
+    /// `CUcontext`
+    Context;
+    /// `CUstream`
+    Stream;
+    /// `CUmodule`
+    Module;
+    /// `CUfunction`
+    Function;
+    /// `CUevent`
+    Event;
+    /// `CUgraph`
+    GraphTemplate;
+    /// `CUgraphExec`
+    GraphExec;
+}
+
+/// An address in device memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DevicePtr(pub(crate) u64);
+
+/// An argument of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arg {
+    /// A pointer; null as address 0.
+    Ptr(DevicePtr),
+    /// `uint32_t`
+    U32(u32),
+    /// `float`
+    F32(f32),
+}
+
+/// Blocks of a launch and threads of a block, as x, y, z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaunchDims {
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: [u32; 3],
+}
+
+/// What can be asked of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// Compute capability, before the dot.
+    Major,
+    /// Compute capability, after the dot.
+    Minor,
+    /// Streaming multiprocessors.
+    Multiprocessors,
+}
+
+/// The driver. Calls that name no context act on the calling thread's current one.
+///
+/// # Safety
+/// Methods marked unsafe take handles and addresses on trust: they must be alive, of this driver,
+/// and cover what the call touches, on the device until the stream has come that far.
+#[allow(clippy::missing_safety_doc, reason = "one condition, stated above")]
+pub trait Driver: Send + Sync {
+    /// `cuInit`
+    fn init(&self) -> Outcome<()>;
+    /// `cuDriverGetVersion`: 1000 major + 10 minor.
+    fn version(&self) -> Outcome<i32>;
+    /// `cuDeviceGetCount`
+    fn device_count(&self) -> Outcome<usize>;
+    /// `cuDeviceGetName`
+    fn device_name(&self, ordinal: usize) -> Outcome<String>;
+    /// `cuDeviceTotalMem`
+    fn device_total_bytes(&self, ordinal: usize) -> Outcome<u64>;
+    /// `cuDeviceGetAttribute`
+    fn device_attribute(&self, ordinal: usize, attribute: Attribute) -> Outcome<i32>;
+
+    /// `cuDevicePrimaryCtxRetain`
+    fn context_retain(&self, ordinal: usize) -> Outcome<Context>;
+    /// `cuDevicePrimaryCtxRelease`
+    fn context_release(&self, ordinal: usize) -> Outcome<()>;
+    /// `cuCtxSetCurrent`
+    unsafe fn context_make_current(&self, context: Context) -> Outcome<()>;
+    /// `cuMemGetInfo`: free and total bytes.
+    fn memory_info(&self) -> Outcome<(u64, u64)>;
+
+    /// `cuMemAlloc`
+    fn alloc(&self, bytes: usize) -> Outcome<DevicePtr>;
+    /// `cuMemFree`: waits for work that may use it.
+    unsafe fn free(&self, at: DevicePtr) -> Outcome<()>;
+    /// `cuMemsetD8Async` with zero
+    unsafe fn clear(&self, at: DevicePtr, bytes: usize, stream: Stream) -> Outcome<()>;
+    /// `cuMemcpyHtoDAsync`; the bytes may change when it has returned.
+    unsafe fn copy_in(&self, to: DevicePtr, from: &[u8], stream: Stream) -> Outcome<()>;
+    /// `cuMemcpyDtoHAsync`; the bytes are there when the stream was synchronised.
+    unsafe fn copy_out(&self, to: &mut [u8], from: DevicePtr, stream: Stream) -> Outcome<()>;
+
+    /// `cuModuleLoadDataEx`; the compiler's words go to `log`.
+    fn module_load(&self, ptx: &CStr, log: &mut String) -> Outcome<Module>;
+    /// `cuModuleUnload`
+    unsafe fn module_unload(&self, module: Module) -> Outcome<()>;
+    /// `cuModuleGetFunction`
+    unsafe fn function(&self, module: Module, name: &CStr) -> Outcome<Function>;
+    /// `cuLaunchKernel`
+    unsafe fn launch(
+        &self,
+        function: Function,
+        dims: LaunchDims,
+        stream: Stream,
+        args: &[Arg],
+    ) -> Outcome<()>;
+
+    /// `cuStreamCreate`, not bound to the default stream
+    fn stream_create(&self) -> Outcome<Stream>;
+    /// `cuStreamSynchronize`
+    unsafe fn stream_synchronize(&self, stream: Stream) -> Outcome<()>;
+    /// `cuStreamDestroy`
+    unsafe fn stream_destroy(&self, stream: Stream) -> Outcome<()>;
+
+    /// `cuEventCreate`
+    fn event_create(&self) -> Outcome<Event>;
+    /// `cuEventRecord`
+    unsafe fn event_record(&self, event: Event, stream: Stream) -> Outcome<()>;
+    /// `cuEventSynchronize`
+    unsafe fn event_synchronize(&self, event: Event) -> Outcome<()>;
+    /// `cuEventElapsedTime`, in milliseconds
+    unsafe fn event_elapsed_ms(&self, start: Event, end: Event) -> Outcome<f32>;
+    /// `cuEventDestroy`
+    unsafe fn event_destroy(&self, event: Event) -> Outcome<()>;
+
+    /// `cuStreamBeginCapture`, for this thread's calls alone
+    unsafe fn capture_begin(&self, stream: Stream) -> Outcome<()>;
+    /// `cuStreamEndCapture`
+    unsafe fn capture_end(&self, stream: Stream) -> Outcome<GraphTemplate>;
+    /// `cuGraphInstantiateWithFlags`
+    unsafe fn graph_instantiate(&self, template: GraphTemplate) -> Outcome<GraphExec>;
+    /// `cuGraphDestroy`
+    unsafe fn graph_destroy_template(&self, template: GraphTemplate) -> Outcome<()>;
+    /// `cuGraphLaunch`
+    unsafe fn graph_launch(&self, graph: GraphExec, stream: Stream) -> Outcome<()>;
+    /// `cuGraphExecDestroy`
+    unsafe fn graph_destroy(&self, graph: GraphExec) -> Outcome<()>;
+}

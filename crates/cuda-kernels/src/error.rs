@@ -1,0 +1,147 @@
+//! What can go wrong, and what to do about it.
+
+use crate::driver::ResultCode;
+
+/// An error of this crate.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CudaError {
+    /// libcuda is not on this machine.
+    #[error("no CUDA driver: libcuda was not found; install the NVIDIA driver")]
+    NoDriver,
+    /// libcuda is the empty one that toolkits bring for linking.
+    #[error("libcuda is a stub without a driver behind it: take it off the library path")]
+    StubDriver,
+    /// The driver is too old to have a function.
+    #[error("the CUDA driver has no {symbol}: install one for CUDA 12.0 or later")]
+    MissingSymbol {
+        /// The function.
+        symbol: &'static str,
+    },
+    /// A driver, but no device that it may use.
+    #[error("the CUDA driver sees no device; check nvidia-smi and CUDA_VISIBLE_DEVICES")]
+    NoDevice,
+    /// No device of this number.
+    #[error("no CUDA device {ordinal}: there are {n_devices}, counted from 0")]
+    WrongOrdinal {
+        /// The one asked for.
+        ordinal: usize,
+        /// How many there are.
+        n_devices: usize,
+    },
+    /// The device lacks instructions that the kernels need.
+    #[error("{device} has compute capability {major}.{minor}; the kernels need 8.0 or later")]
+    TooOld {
+        /// Name of the device.
+        device: String,
+        /// Compute capability.
+        major: u32,
+        /// Compute capability.
+        minor: u32,
+    },
+    /// The driver does not know the PTX version of the kernels.
+    #[error(
+        "the driver of {device} is for CUDA {}.{}, the kernels in `{module}` need {}.{}: \
+         update the NVIDIA driver", driver_cuda.0, driver_cuda.1, needed.0, needed.1
+    )]
+    UnsupportedPtx {
+        /// Name of the device.
+        device: String,
+        /// Which module.
+        module: &'static str,
+        /// CUDA version of the driver.
+        driver_cuda: (u32, u32),
+        /// The first CUDA version whose drivers know it.
+        needed: (u32, u32),
+    },
+    /// The driver's compiler refused a module.
+    #[error("{device} refused the kernels in `{module}`: {code}\n{log}")]
+    ModuleRejected {
+        /// Name of the device.
+        device: String,
+        /// Which module.
+        module: &'static str,
+        /// What the driver returned.
+        code: ResultCode,
+        /// What its compiler said.
+        log: String,
+    },
+    /// A module lacks a kernel.
+    #[error("no kernel `{kernel}` in the module `{module}`: {code}")]
+    MissingKernel {
+        /// Which module.
+        module: &'static str,
+        /// The entry point.
+        kernel: &'static str,
+        /// What the driver returned.
+        code: ResultCode,
+    },
+    /// Too little memory on the device.
+    #[error("{device} is out of memory: {needed} bytes needed, {free} free")]
+    OutOfMemory {
+        /// Name of the device.
+        device: String,
+        /// Size of the allocation.
+        needed: u64,
+        /// What the device has left.
+        free: u64,
+    },
+    /// A launch whose shapes do not fit together; nothing was launched.
+    #[error("`{kernel}` on {device}: {reason}")]
+    Shape {
+        /// The entry point.
+        kernel: &'static str,
+        /// Name of the device.
+        device: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A range outside a buffer.
+    #[error("{end} values wanted of a device buffer of {len}")]
+    Range {
+        /// One past the last value wanted.
+        end: usize,
+        /// Values in the buffer.
+        len: usize,
+    },
+    /// A launch failed.
+    #[error("`{kernel}` on {device}, {shape}: {code}")]
+    Launch {
+        /// The entry point.
+        kernel: &'static str,
+        /// Name of the device.
+        device: String,
+        /// Grid and block.
+        shape: String,
+        /// What the driver returned.
+        code: ResultCode,
+    },
+    /// Any other call failed. Work is asynchronous: an earlier launch may be the cause.
+    #[error("{call} on {device}: {code}")]
+    Driver {
+        /// The driver's function.
+        call: &'static str,
+        /// Name of the device, or its number.
+        device: String,
+        /// What it returned.
+        code: ResultCode,
+    },
+}
+
+impl CudaError {
+    /// What the driver returned, if it was the driver that failed.
+    pub fn code(&self) -> Option<ResultCode> {
+        match self {
+            Self::ModuleRejected { code, .. }
+            | Self::MissingKernel { code, .. }
+            | Self::Launch { code, .. }
+            | Self::Driver { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the context is lost: every later call fails too, and only a new process helps.
+    pub fn is_sticky(&self) -> bool {
+        self.code().is_some_and(ResultCode::is_sticky)
+    }
+}

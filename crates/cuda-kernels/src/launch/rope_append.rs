@@ -1,0 +1,90 @@
+//! RoPE, and the cache's new entries.
+
+use super::{Heads, Launch, LaunchCost, Paging, floats, ptr, ptr_mut};
+use crate::buffer::{View, ViewMut};
+use crate::driver::Arg;
+use crate::error::CudaError;
+use crate::modules::Kernels;
+
+/// Which channels turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopePairing {
+    /// `2 i` and `2 i + 1`.
+    Adjacent,
+    /// `i` and `i + n_pairs`.
+    Halves,
+}
+
+/// Turns Q and K of every row in place by its position, and stores K and V of every row in the
+/// cache as f16, rounded to nearest even.
+///
+/// A pair `(a, b)` becomes `(a cos - b sin, a sin + b cos)`; channels from `2 n_pairs` on pass
+/// through.
+pub struct RopeAppend<'a> {
+    /// `[n_rows][heads.qkv_width()]`
+    pub qkv: ViewMut<'a, f32>,
+    /// `[n_positions][n_pairs]`
+    pub cos: View<'a, f32>,
+    /// `[n_positions][n_pairs]`
+    pub sin: View<'a, f32>,
+    /// Pairs of channels that turn: at most half of `head_dim`.
+    pub n_pairs: usize,
+    /// Which channels turn together.
+    pub pairing: RopePairing,
+    /// Keys of this layer: `[n_blocks][n_kv_heads][BLOCK_POSITIONS][head_dim]`.
+    pub keys: ViewMut<'a, half::f16>,
+    /// Values of this layer, likewise.
+    pub values: ViewMut<'a, half::f16>,
+    /// Where the rows go.
+    pub paging: Paging<'a>,
+    /// How a row is divided.
+    pub heads: Heads,
+    /// Rows.
+    pub n_rows: usize,
+}
+
+const THREADS: u32 = 128;
+
+impl RopeAppend<'_> {
+    /// Launches it.
+    ///
+    /// # Errors
+    /// [`CudaError::Shape`], [`CudaError::Launch`].
+    pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
+        let launch = Launch::new(kernels, kernels.rope_append);
+        let (heads, n_pairs) = (self.heads, self.n_pairs);
+        let n_rows = launch.dim("n_rows", self.n_rows)?;
+        let [n_heads, n_kv_heads, head_dim] = launch.heads(&heads)?;
+        let pairs = launch.dim("n_pairs", n_pairs)?;
+        launch.require(n_pairs <= heads.head_dim / 2, || {
+            format!("{n_pairs} pairs in heads of {} channels", heads.head_dim)
+        })?;
+        launch.holds("qkv", self.qkv.len, &[self.n_rows, heads.qkv_width()])?;
+        launch.holds("cos", self.cos.len, &[1, n_pairs])?;
+        launch.holds("sin", self.sin.len, &[self.cos.len])?;
+        launch.cache(self.keys.len, self.values.len, &heads)?;
+        launch.paging(&self.paging, self.n_rows)?;
+        let kv_width = heads.n_kv_heads * heads.head_dim;
+        let turned = heads.qkv_width() - kv_width;
+        let cost = LaunchCost {
+            bytes: floats(self.n_rows * (2 * turned + kv_width)) + floats(self.n_rows * kv_width),
+            flops: 3 * (self.n_rows * turned) as u64,
+        };
+        let args = [
+            ptr_mut(&self.qkv),
+            ptr(self.cos),
+            ptr(self.sin),
+            ptr_mut(&self.keys),
+            ptr_mut(&self.values),
+            ptr(self.paging.positions),
+            ptr(self.paging.row_tables),
+            ptr(self.paging.block_tables),
+            Arg::U32(n_heads),
+            Arg::U32(n_kv_heads),
+            Arg::U32(head_dim),
+            Arg::U32(pairs),
+            Arg::U32(u32::from(self.pairing == RopePairing::Adjacent)),
+        ];
+        launch.run([n_rows, n_heads + 2 * n_kv_heads, 1], THREADS, &args, cost)
+    }
+}

@@ -1,0 +1,248 @@
+//! One good launch of everything.
+
+use cuda_kernels::launch::{
+    AddInPlace, Argmax, Attention, BLOCK_POSITIONS, CountNonFinite, Embed, Epilogue, Gather,
+    HeadNorm, Heads, LaunchCost, Matmul, Paging, RmsNorm, RopeAppend, RopePairing, Swiglu, Weight,
+};
+use cuda_kernels::{Buffer, CudaError, Device, Kernels, WeightType, f16};
+
+use super::fake_device;
+
+pub(crate) const HEADS: Heads = Heads {
+    n_heads: 4,
+    n_kv_heads: 2,
+    head_dim: 16,
+};
+/// Rows of every launch.
+pub(crate) const ROWS: usize = 3;
+const WIDTH: usize = 256;
+const N_BLOCKS: usize = 2;
+
+/// Buffers of the right sizes.
+pub(crate) struct Buffers {
+    pub(crate) x: Buffer<f32>,
+    pub(crate) out: Buffer<f32>,
+    pub(crate) weight: Buffer<u8>,
+    pub(crate) keys: Buffer<f16>,
+    pub(crate) values: Buffer<f16>,
+    pub(crate) ids: Buffer<u32>,
+    pub(crate) found: Buffer<u32>,
+    pub(crate) gathered: Buffer<f32>,
+}
+
+impl Buffers {
+    pub(crate) fn new(device: &Device) -> Result<Self, CudaError> {
+        let cache_len = N_BLOCKS * HEADS.n_kv_heads * BLOCK_POSITIONS * HEADS.head_dim;
+        Ok(Self {
+            x: device.zeroed(ROWS * WIDTH)?,
+            out: device.zeroed(ROWS * WIDTH)?,
+            weight: device.zeroed(WIDTH * WIDTH * 4)?,
+            keys: device.zeroed(cache_len)?,
+            values: device.zeroed(cache_len)?,
+            ids: device.zeroed(ROWS)?,
+            found: device.zeroed(ROWS)?,
+            gathered: device.zeroed(ROWS * WIDTH)?,
+        })
+    }
+}
+
+/// 256 rows, whichever the format.
+fn weight(bytes: &Buffer<u8>, weight_type: WeightType) -> Weight<'_> {
+    Weight {
+        bytes: bytes.view(),
+        weight_type,
+        n_rows: WIDTH,
+        row_len: WIDTH,
+    }
+}
+
+/// One table of ids serves as everything.
+pub(crate) fn paging(ids: &Buffer<u32>) -> Paging<'_> {
+    let ids = ids.view();
+    Paging {
+        positions: ids,
+        row_tables: ids,
+        block_tables: ids,
+    }
+}
+
+/// Every kernel of every format, and what each costs.
+pub(crate) fn every_launch(
+    device: &Device,
+    kernels: &Kernels,
+) -> Result<Vec<LaunchCost>, CudaError> {
+    let mut b = Buffers::new(device)?;
+    let mut costs = Vec::new();
+    for weight_type in WeightType::ALL {
+        let embed = Embed {
+            table: weight(&b.weight, weight_type),
+            first_token: 0,
+            tokens: b.ids.view(),
+            out: b.out.view_mut(),
+            n_rows: ROWS,
+        };
+        costs.push(embed.launch(kernels)?);
+        for n_rows in [1, ROWS] {
+            costs.push(matmul(&mut b, weight_type, n_rows).launch(kernels)?);
+        }
+    }
+    costs.extend(row_ops(&mut b, kernels)?);
+    costs.extend(attention_ops(&mut b, kernels)?);
+    Ok(costs)
+}
+
+fn row_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 6], CudaError> {
+    let (n_rows, width, x) = (ROWS, WIDTH, b.x.view());
+    let mut out = b.out.view_mut();
+    let mut found = b.found.view_mut();
+    let norm = RmsNorm {
+        x,
+        weight: x,
+        out: out.reborrow(),
+        eps: 1e-6,
+        n_rows,
+        width,
+    };
+    let gather = Gather {
+        x,
+        rows: b.ids.view(),
+        out: b.gathered.view_mut(),
+        n_rows,
+        width,
+    };
+    let argmax = Argmax {
+        x,
+        out: found.reborrow(),
+        n_rows,
+        width,
+    };
+    let costs = [
+        norm.launch(kernels)?,
+        gather.launch(kernels)?,
+        argmax.launch(kernels)?,
+    ];
+    let (gate_up, ffn) = (x, WIDTH / 2);
+    let swiglu = Swiglu {
+        gate_up,
+        out: out.reborrow(),
+        n_rows,
+        ffn,
+    };
+    let count = CountNonFinite {
+        x,
+        out: found,
+        n_rows,
+        width,
+    };
+    let [norm, gather, argmax] = costs;
+    let (swiglu, count) = (swiglu.launch(kernels)?, count.launch(kernels)?);
+    let add = AddInPlace { x, out, len: 7 }.launch(kernels)?;
+    Ok([norm, gather, argmax, swiglu, count, add])
+}
+
+fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], CudaError> {
+    let (heads, n_rows) = (HEADS, ROWS);
+    let norm = HeadNorm {
+        qkv: b.out.view_mut(),
+        q_weight: b.x.view(),
+        k_weight: b.x.view(),
+        eps: 1e-6,
+        heads,
+        n_rows,
+    };
+    let norm = norm.launch(kernels)?;
+    let paging = paging(&b.ids);
+    let rope = RopeAppend {
+        qkv: b.out.view_mut(),
+        cos: b.x.view(),
+        sin: b.x.view(),
+        n_pairs: 8,
+        pairing: RopePairing::Halves,
+        keys: b.keys.view_mut(),
+        values: b.values.view_mut(),
+        paging,
+        heads,
+        n_rows,
+    };
+    let rope = rope.launch(kernels)?;
+    let attention = Attention {
+        qkv: b.x.view(),
+        keys: b.keys.view(),
+        values: b.values.view(),
+        paging,
+        out: b.out.view_mut(),
+        heads,
+        window: None,
+        n_rows,
+    };
+    Ok([norm, rope, attention.launch(kernels)?])
+}
+
+/// A good matrix multiplication.
+pub(crate) fn matmul(b: &mut Buffers, weight_type: WeightType, n_rows: usize) -> Matmul<'_> {
+    Matmul {
+        weight: weight(&b.weight, weight_type),
+        x: b.x.view(),
+        out: b.out.view_mut(),
+        n_rows,
+        first_output: 0,
+        out_width: WIDTH,
+        epilogue: Epilogue::Store,
+    }
+}
+
+/// The fake driver refuses arguments that are not those of the PTX, so this also proves the ABI.
+#[test]
+fn everything_launches_with_the_arguments_of_its_ptx() {
+    let (fake, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    let costs = every_launch(&device, &kernels).unwrap();
+    let mut names: Vec<String> = fake.launches().into_iter().map(|l| l.kernel).collect();
+    assert_eq!(names.len(), costs.len());
+    names.sort();
+    names.dedup();
+    let mut entries: Vec<&str> = super::ptx::texts()
+        .flat_map(|(_, text)| text.split(".entry ").skip(1))
+        .filter_map(|rest| rest.split('(').next())
+        .collect();
+    entries.sort_unstable();
+    assert_eq!(names, entries, "every entry point is launched by something");
+}
+
+#[test]
+fn costs_are_counted() {
+    let (_, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    let mut b = Buffers::new(&device).unwrap();
+    let cost = matmul(&mut b, WeightType::Q8_0, 3)
+        .launch(&kernels)
+        .unwrap();
+    assert_eq!(cost.flops, 2 * 3 * 256 * 256);
+    assert_eq!(cost.bytes, 256 * 256 / 32 * 34 + 4 * 3 * (256 + 256));
+}
+
+#[test]
+fn rows_beyond_a_tile_make_more_blocks() {
+    let (fake, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    let mut b = Buffers::new(&device).unwrap();
+    b.x = device.zeroed(17 * WIDTH).unwrap();
+    b.out = device.zeroed(17 * WIDTH).unwrap();
+    let mut launched = Vec::new();
+    for n_rows in [1, 2, 8, 9, 17] {
+        matmul(&mut b, WeightType::Q4K, n_rows)
+            .launch(&kernels)
+            .unwrap();
+        let launch = fake.launches().pop().unwrap();
+        launched.push((launch.kernel, launch.dims.grid[1]));
+    }
+    let expected = [
+        ("rows1", 1),
+        ("rows8", 1),
+        ("rows8", 1),
+        ("rows8", 2),
+        ("rows8", 3),
+    ];
+    let expected = expected.map(|(rows, tiles)| (format!("matmul_q4_k_{rows}"), tiles));
+    assert_eq!(launched, expected);
+}

@@ -1,0 +1,176 @@
+//! Launches that do not fit are refused before the driver hears of them.
+
+use cuda_kernels::launch::{
+    Argmax, Attention, Epilogue, Gather, Heads, RmsNorm, RopeAppend, RopePairing, Swiglu,
+};
+use cuda_kernels::{CudaError, Kernels, WeightType};
+
+use super::every_launch::{Buffers, HEADS, ROWS, matmul, paging};
+use super::fake_device;
+
+/// Runs a launch that must be refused with these words.
+fn refused(words: &str, launch: impl FnOnce(&Kernels, &mut Buffers) -> Result<(), CudaError>) {
+    let (fake, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    let mut buffers = Buffers::new(&device).unwrap();
+    let n_calls = fake.n_calls();
+    let error = launch(&kernels, &mut buffers).expect_err(words);
+    assert!(matches!(error, CudaError::Shape { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("fake device 0") && text.contains(words),
+        "{text}"
+    );
+    assert_eq!(fake.n_calls(), n_calls);
+}
+
+#[test]
+fn matmul_shapes() {
+    refused("x has 768 values, not [4][256]", |kernels, b| {
+        matmul(b, WeightType::F16, 4).launch(kernels).map(drop)
+    });
+    refused("n_rows is 0", |kernels, b| {
+        matmul(b, WeightType::F16, 0).launch(kernels).map(drop)
+    });
+    refused("no whole Q4K blocks", |kernels, b| {
+        let mut launch = matmul(b, WeightType::Q4K, 1);
+        launch.weight.row_len = 128;
+        launch.launch(kernels).map(drop)
+    });
+    refused("weight has 262144 values, not [257][1024]", |kernels, b| {
+        let mut launch = matmul(b, WeightType::F32, 1);
+        launch.weight.n_rows = 257;
+        launch.out_width = 257;
+        launch.launch(kernels).map(drop)
+    });
+    refused("256 outputs from column 1 on of 256", |kernels, b| {
+        let mut launch = matmul(b, WeightType::F32, 1);
+        launch.first_output = 1;
+        launch.launch(kernels).map(drop)
+    });
+    refused("bias has 255 values", |kernels, b| {
+        let mut launch = matmul(b, WeightType::F32, 1);
+        launch.epilogue = Epilogue::Bias(launch.x.range(0..255)?);
+        launch.launch(kernels).map(drop)
+    });
+    refused("multiple of 16", |kernels, b| {
+        let mut launch = matmul(b, WeightType::F32, 1);
+        launch.x = launch.x.range(1..257)?;
+        launch.launch(kernels).map(drop)
+    });
+}
+
+#[test]
+fn attention_shapes() {
+    let attention = |heads: Heads, n_rows, window| {
+        move |kernels: &Kernels, b: &mut Buffers| {
+            let paging = paging(&b.ids);
+            let launch = Attention {
+                qkv: b.x.view(),
+                keys: b.keys.view(),
+                values: b.values.view(),
+                paging,
+                out: b.out.view_mut(),
+                heads,
+                window,
+                n_rows,
+            };
+            launch.launch(kernels).map(drop)
+        }
+    };
+    refused("positions has 3 values", attention(HEADS, 4, None));
+    refused("window is 0", attention(HEADS, ROWS, Some(0)));
+    let odd = Heads {
+        n_heads: 3,
+        ..HEADS
+    };
+    refused(
+        "3 query heads cannot share 2 key heads",
+        attention(odd, 1, None),
+    );
+    let wide = Heads {
+        head_dim: 257,
+        ..HEADS
+    };
+    refused("heads of 257 channels", attention(wide, 1, None));
+    let narrow = Heads {
+        head_dim: 12,
+        ..HEADS
+    };
+    refused("are not blocks of 768", attention(narrow, 1, None));
+}
+
+#[test]
+fn rope_append_shapes() {
+    let rope = |n_pairs, sin_len| {
+        move |kernels: &Kernels, b: &mut Buffers| {
+            let launch = RopeAppend {
+                qkv: b.out.view_mut(),
+                cos: b.x.view(),
+                sin: b.x.view().range(0..sin_len)?,
+                n_pairs,
+                pairing: RopePairing::Adjacent,
+                keys: b.keys.view_mut(),
+                values: b.values.view_mut(),
+                paging: paging(&b.ids),
+                heads: HEADS,
+                n_rows: ROWS,
+            };
+            launch.launch(kernels).map(drop)
+        }
+    };
+    refused("9 pairs in heads of 16 channels", rope(9, 768));
+    refused("sin has 760 values", rope(8, 760));
+}
+
+#[test]
+fn row_shapes() {
+    refused("out has 768 values, not [3][257]", |kernels, b| {
+        let (rows, out) = (b.ids.view(), b.out.view_mut());
+        Gather {
+            x: b.x.view(),
+            rows,
+            out,
+            n_rows: 3,
+            width: 257,
+        }
+        .launch(kernels)
+        .map(drop)
+    });
+    refused("gate_up has 768 values, not [3][2][256]", |kernels, b| {
+        let (gate_up, out) = (b.x.view(), b.out.view_mut());
+        Swiglu {
+            gate_up,
+            out,
+            n_rows: 3,
+            ffn: 256,
+        }
+        .launch(kernels)
+        .map(drop)
+    });
+    refused("weight has 128 values", |kernels, b| {
+        let (x, out) = (b.x.view(), b.out.view_mut());
+        let weight = x.range(0..128)?;
+        RmsNorm {
+            x,
+            weight,
+            out,
+            eps: 0.0,
+            n_rows: 1,
+            width: 256,
+        }
+        .launch(kernels)
+        .map(drop)
+    });
+    refused("out has 3 values, not [4]", |kernels, b| {
+        let (x, out) = (b.x.view(), b.found.view_mut());
+        Argmax {
+            x,
+            out,
+            n_rows: 4,
+            width: 8,
+        }
+        .launch(kernels)
+        .map(drop)
+    });
+}

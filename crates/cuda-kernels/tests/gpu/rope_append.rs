@@ -1,0 +1,116 @@
+//! RoPE and the cache.
+
+use cuda_kernels::f16;
+use cuda_kernels::launch::{BLOCK_POSITIONS, Heads, Paging, RopeAppend, RopePairing};
+
+use super::support::{Guarded, Random, assert_close, assert_same, kernels};
+
+const N_POSITIONS: usize = 200;
+const N_BLOCKS: usize = 9;
+/// Rows of two sequences, each with its own blocks.
+const POSITIONS: [u32; 5] = [0, 31, 32, 199, 1];
+const ROW_TABLES: [u32; 5] = [0, 0, 0, 0, 7];
+const BLOCK_TABLES: [u32; 8] = [3, 8, 0, 5, 1, 7, 2, 6];
+
+#[test]
+fn both_pairings_turn_and_append() {
+    let Some(kernels) = kernels() else { return };
+    let device = kernels.device();
+    let mut random = Random(11);
+    for pairing in [RopePairing::Halves, RopePairing::Adjacent] {
+        for (n_heads, n_kv_heads, head_dim, n_pairs) in [
+            (14, 2, 64, 32),
+            (4, 4, 96, 48),
+            (3, 1, 80, 20),
+            (2, 1, 256, 128),
+        ] {
+            let heads = Heads {
+                n_heads,
+                n_kv_heads,
+                head_dim,
+            };
+            let case = format!("{pairing:?} {heads:?} {n_pairs}");
+            let qkv = random.floats(POSITIONS.len() * heads.qkv_width());
+            let [cos, sin] = [0, 1].map(|_| random.floats(N_POSITIONS * n_pairs));
+            let untouched = vec![f16::from_f32(-7.0); N_BLOCKS * heads.block_len()];
+            let mut keys = device.upload(&untouched).unwrap();
+            let mut values = device.upload(&untouched).unwrap();
+            let [positions, row_tables] =
+                [POSITIONS, ROW_TABLES].map(|ids| device.upload(&ids).unwrap());
+            let block_tables = device.upload(&BLOCK_TABLES).unwrap();
+            let [cos_view, sin_view] = [&cos, &sin].map(|table| device.upload(table).unwrap());
+            let mut out = Guarded::with(device, &qkv);
+            let launch = RopeAppend {
+                qkv: out.buffer.view_mut(),
+                cos: cos_view.view(),
+                sin: sin_view.view(),
+                n_pairs,
+                pairing,
+                keys: keys.view_mut(),
+                values: values.view_mut(),
+                paging: Paging {
+                    positions: positions.view(),
+                    row_tables: row_tables.view(),
+                    block_tables: block_tables.view(),
+                },
+                heads,
+                n_rows: POSITIONS.len(),
+            };
+            launch.launch(&kernels).unwrap();
+            let found = out.read();
+            let expected = turned(&qkv, (&cos, &sin, n_pairs), pairing, &heads);
+            assert_close(&found, &expected, 1e-10, &case);
+            for (cache, first_head) in [(&keys, n_heads), (&values, n_heads + n_kv_heads)] {
+                let cache = cache.read(untouched.len()).unwrap();
+                let appended = appended(&untouched, &found, first_head, &heads);
+                let [cache, appended] = [cache, appended]
+                    .map(|cache| cache.iter().map(|v| v.to_f32()).collect::<Vec<_>>());
+                assert_same(&cache, &appended, &case);
+            }
+        }
+    }
+}
+
+fn turned(
+    qkv: &[f32],
+    (cos, sin, n_pairs): (&[f32], &[f32], usize),
+    pairing: RopePairing,
+    heads: &Heads,
+) -> Vec<f64> {
+    let mut out: Vec<f64> = qkv.iter().map(|&v| v.into()).collect();
+    for (row, values) in out.chunks_exact_mut(heads.qkv_width()).enumerate() {
+        let n_turned = heads.n_heads + heads.n_kv_heads;
+        for head in values.chunks_exact_mut(heads.head_dim).take(n_turned) {
+            for pair in 0..n_pairs {
+                let at = POSITIONS[row] as usize * n_pairs + pair;
+                let (c, s) = (f64::from(cos[at]), f64::from(sin[at]));
+                let (i, j) = match pairing {
+                    RopePairing::Halves => (pair, pair + n_pairs),
+                    RopePairing::Adjacent => (2 * pair, 2 * pair + 1),
+                };
+                let (a, b) = (head[i], head[j]);
+                head[i] = a * c - b * s;
+                head[j] = a * s + b * c;
+            }
+        }
+    }
+    out
+}
+
+/// The cache after the heads of every row from `first_head` on went to their places.
+fn appended(before: &[f16], qkv: &[f32], first_head: usize, heads: &Heads) -> Vec<f16> {
+    let mut cache = before.to_vec();
+    for (row, values) in qkv.chunks_exact(heads.qkv_width()).enumerate() {
+        let position = POSITIONS[row] as usize;
+        let block = BLOCK_TABLES[ROW_TABLES[row] as usize + position / BLOCK_POSITIONS] as usize;
+        let stored = values.chunks_exact(heads.head_dim).skip(first_head);
+        for (head, channels) in stored.take(heads.n_kv_heads).enumerate() {
+            let slot = (block * heads.n_kv_heads + head) * BLOCK_POSITIONS;
+            let at = (slot + position % BLOCK_POSITIONS) * heads.head_dim;
+            for (stored, &value) in cache[at..].iter_mut().zip(channels) {
+                *stored = f16::from_f32(value);
+            }
+        }
+    }
+    cache
+}

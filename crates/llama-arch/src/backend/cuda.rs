@@ -1,0 +1,329 @@
+//! An NVIDIA GPU: every operation is a launch of its kernel.
+//!
+//! Weights lie in the device's memory with the bits of the file. Launches are asynchronous, in
+//! order; [`Backend::read`] waits for them. What an operation needs from the host goes into memory
+//! that was allocated with its buffer or cache: a step allocates nothing.
+
+#![forbid(unsafe_code)]
+
+mod device;
+mod memory;
+mod step_tables;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cuda_kernels::launch::{
+    Attention, Embed, Epilogue, Gather, HeadNorm, Heads, LaunchCost, MAX_HEAD_DIM, Matmul, RmsNorm,
+    RopeAppend, Swiglu,
+};
+use cuda_kernels::{Buffer, Device, Kernels, launch};
+
+pub use self::device::{describe, devices, probe};
+use self::device::{failed, unavailable};
+pub use self::memory::{CudaBuffer, CudaKvCache, CudaMatrix, CudaRope};
+use crate::backend::{AttentionShape, Backend, MatrixSource};
+use crate::batch::Batch;
+use crate::config::RopePairing;
+use crate::error::{Error, Result};
+use crate::kv_cache::KvLayout;
+use crate::rope::RopeTable;
+
+pub use cuda_kernels::{DeviceInfo, MemoryInfo};
+
+/// What a call of the device gives.
+type Outcome<T> = std::result::Result<T, cuda_kernels::CudaError>;
+
+/// The CUDA backend. Clones share device and kernels.
+#[derive(Clone)]
+pub struct CudaBackend(Arc<Inner>);
+
+struct Inner {
+    device: Device,
+    kernels: Kernels,
+}
+
+impl CudaBackend {
+    /// Opens a GPU and loads the kernels onto it.
+    ///
+    /// # Errors
+    /// [`Error::DeviceUnavailable`] with the reason.
+    pub fn open(ordinal: usize) -> Result<Self> {
+        let device = Device::open(ordinal).map_err(unavailable(ordinal))?;
+        let kernels = Kernels::load(&device).map_err(unavailable(ordinal))?;
+        Ok(Self(Arc::new(Inner { device, kernels })))
+    }
+
+    /// Every part of the weights times `x`, each into its columns of `out`.
+    fn multiply<'a>(
+        &self,
+        weight: &CudaMatrix,
+        x: &CudaBuffer,
+        out: &mut CudaBuffer,
+        epilogue: impl Fn(Range<usize>) -> Outcome<Epilogue<'a>>,
+    ) -> Outcome<()> {
+        debug_assert_eq!((x.width, out.width), (weight.row_len, weight.n_rows));
+        if x.rows == 0 {
+            return Ok(());
+        }
+        for (outputs, part) in weight.weights() {
+            let matmul = Matmul {
+                weight: part,
+                x: x.values.view(),
+                out: out.values.view_mut(),
+                n_rows: x.rows,
+                first_output: outputs.start,
+                out_width: weight.n_rows,
+                epilogue: epilogue(outputs)?,
+            };
+            matmul.launch(&self.0.kernels)?;
+        }
+        Ok(())
+    }
+}
+
+impl Backend for CudaBackend {
+    type Matrix = CudaMatrix;
+    type Vector = Buffer<f32>;
+    type Buffer = CudaBuffer;
+    type KvCache = CudaKvCache;
+    type Rope = CudaRope;
+
+    fn description(&self) -> String {
+        describe(self.0.device.info())
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        let memory = self.0.device.memory().map_err(failed("free_bytes"))?;
+        Ok(Some(memory.free_bytes))
+    }
+
+    fn matrix(&self, source: MatrixSource) -> Result<CudaMatrix> {
+        CudaMatrix::upload(&self.0.device, &source)
+    }
+
+    fn vector(&self, values: &[f32]) -> Result<Buffer<f32>> {
+        self.0.device.upload(values).map_err(failed("vector"))
+    }
+
+    fn rope(&self, table: RopeTable) -> Result<CudaRope> {
+        CudaRope::upload(&self.0.device, &table).map_err(failed("rope"))
+    }
+
+    fn buffer(&self, max_rows: usize, width: usize) -> Result<CudaBuffer> {
+        CudaBuffer::new(&self.0.device, max_rows, width).map_err(failed("buffer"))
+    }
+
+    fn kv_cache(&self, layout: &KvLayout) -> Result<CudaKvCache> {
+        if layout.head_dim > MAX_HEAD_DIM {
+            return Err(Error::UnsupportedFeature {
+                feature: format!("heads of {} channels on a GPU", layout.head_dim),
+                source_key: "attention.key_length".to_owned(),
+            });
+        }
+        CudaKvCache::new(&self.0.device, layout).map_err(failed("kv_cache"))
+    }
+
+    fn write(&self, buffer: &mut CudaBuffer, values: &[f32]) -> Result<()> {
+        buffer.rows = values.len() / buffer.width;
+        buffer.values.write(0, values).map_err(failed("write"))
+    }
+
+    fn read(&self, buffer: &CudaBuffer, out: &mut Vec<f32>) -> Result<usize> {
+        out.clear();
+        out.resize(buffer.rows * buffer.width, 0.0);
+        buffer.values.read_into(0, out).map_err(failed("read"))?;
+        Ok(buffer.rows)
+    }
+
+    fn embed(&self, table: &CudaMatrix, tokens: &[u32], out: &mut CudaBuffer) -> Result<()> {
+        debug_assert_eq!(out.width, table.row_len);
+        out.rows = tokens.len();
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        out.picks.write(0, tokens).map_err(failed("embed"))?;
+        for (rows, part) in table.weights() {
+            let embed = Embed {
+                table: part,
+                first_token: rows.start,
+                tokens: out.picks.view(),
+                out: out.values.view_mut(),
+                n_rows: tokens.len(),
+            };
+            embed.launch(&self.0.kernels).map_err(failed("embed"))?;
+        }
+        Ok(())
+    }
+
+    fn rms_norm(
+        &self,
+        x: &CudaBuffer,
+        weight: &Buffer<f32>,
+        eps: f32,
+        out: &mut CudaBuffer,
+    ) -> Result<()> {
+        debug_assert_eq!(x.width, out.width);
+        out.rows = x.rows;
+        if x.rows == 0 {
+            return Ok(());
+        }
+        let norm = RmsNorm {
+            x: x.values.view(),
+            weight: weight.view(),
+            out: out.values.view_mut(),
+            eps,
+            n_rows: x.rows,
+            width: x.width,
+        };
+        done(norm.launch(&self.0.kernels), "rms_norm")
+    }
+
+    fn matmul(
+        &self,
+        weight: &CudaMatrix,
+        bias: Option<&Buffer<f32>>,
+        x: &CudaBuffer,
+        out: &mut CudaBuffer,
+    ) -> Result<()> {
+        out.rows = x.rows;
+        let epilogue = |outputs| match bias {
+            Some(bias) => Ok(Epilogue::Bias(bias.view().range(outputs)?)),
+            None => Ok(Epilogue::Store),
+        };
+        self.multiply(weight, x, out, epilogue)
+            .map_err(failed("matmul"))
+    }
+
+    fn matmul_add(&self, weight: &CudaMatrix, x: &CudaBuffer, out: &mut CudaBuffer) -> Result<()> {
+        debug_assert_eq!(x.rows, out.rows);
+        self.multiply(weight, x, out, |_| Ok(Epilogue::Accumulate))
+            .map_err(failed("matmul_add"))
+    }
+
+    fn head_norm(
+        &self,
+        qkv: &mut CudaBuffer,
+        (q_weight, k_weight): (&Buffer<f32>, &Buffer<f32>),
+        eps: f32,
+        shape: &AttentionShape,
+    ) -> Result<()> {
+        if qkv.rows == 0 {
+            return Ok(());
+        }
+        let norm = HeadNorm {
+            qkv: qkv.values.view_mut(),
+            q_weight: q_weight.view(),
+            k_weight: k_weight.view(),
+            eps,
+            heads: heads(shape),
+            n_rows: qkv.rows,
+        };
+        done(norm.launch(&self.0.kernels), "head_norm")
+    }
+
+    fn rope_append(
+        &self,
+        qkv: &mut CudaBuffer,
+        rope: &CudaRope,
+        cache: &mut CudaKvCache,
+        layer: usize,
+        (batch, shape): (&Batch, &AttentionShape),
+    ) -> Result<()> {
+        debug_assert_eq!(qkv.rows, batch.positions().len());
+        if qkv.rows == 0 {
+            return Ok(());
+        }
+        let paging = cache.tables.get_mut().of(&self.0.device, batch);
+        let append = RopeAppend {
+            qkv: qkv.values.view_mut(),
+            cos: rope.cos.view(),
+            sin: rope.sin.view(),
+            n_pairs: rope.n_pairs,
+            pairing: match shape.rope_pairing {
+                RopePairing::Adjacent => launch::RopePairing::Adjacent,
+                RopePairing::Halves => launch::RopePairing::Halves,
+            },
+            keys: cache.keys[layer].view_mut(),
+            values: cache.values[layer].view_mut(),
+            paging: paging.map_err(failed("rope_append"))?,
+            heads: heads(shape),
+            n_rows: qkv.rows,
+        };
+        done(append.launch(&self.0.kernels), "rope_append")
+    }
+
+    fn attention(
+        &self,
+        qkv: &CudaBuffer,
+        cache: &CudaKvCache,
+        layer: usize,
+        (batch, shape): (&Batch, &AttentionShape),
+        out: &mut CudaBuffer,
+    ) -> Result<()> {
+        debug_assert_eq!(qkv.rows, batch.positions().len());
+        out.rows = qkv.rows;
+        if qkv.rows == 0 {
+            return Ok(());
+        }
+        let mut tables = cache.tables.borrow_mut();
+        let paging = tables.of(&self.0.device, batch);
+        let attention = Attention {
+            qkv: qkv.values.view(),
+            keys: cache.keys[layer].view(),
+            values: cache.values[layer].view(),
+            paging: paging.map_err(failed("attention"))?,
+            out: out.values.view_mut(),
+            heads: heads(shape),
+            window: shape.window,
+            n_rows: qkv.rows,
+        };
+        done(attention.launch(&self.0.kernels), "attention")
+    }
+
+    fn swiglu(&self, gate_up: &CudaBuffer, out: &mut CudaBuffer) -> Result<()> {
+        debug_assert_eq!(gate_up.width, 2 * out.width);
+        out.rows = gate_up.rows;
+        if gate_up.rows == 0 {
+            return Ok(());
+        }
+        let swiglu = Swiglu {
+            gate_up: gate_up.values.view(),
+            out: out.values.view_mut(),
+            n_rows: gate_up.rows,
+            ffn: out.width,
+        };
+        done(swiglu.launch(&self.0.kernels), "swiglu")
+    }
+
+    fn gather(&self, x: &CudaBuffer, rows: &[usize], out: &mut CudaBuffer) -> Result<()> {
+        debug_assert_eq!(x.width, out.width);
+        out.rows = rows.len();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let picks: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+        out.picks.write(0, &picks).map_err(failed("gather"))?;
+        let gather = Gather {
+            x: x.values.view(),
+            rows: out.picks.view(),
+            out: out.values.view_mut(),
+            n_rows: rows.len(),
+            width: x.width,
+        };
+        done(gather.launch(&self.0.kernels), "gather")
+    }
+}
+
+fn heads(shape: &AttentionShape) -> Heads {
+    Heads {
+        n_heads: shape.n_heads,
+        n_kv_heads: shape.n_kv_heads,
+        head_dim: shape.head_dim,
+    }
+}
+
+/// The end of an operation that is one launch.
+fn done(launched: Outcome<LaunchCost>, op: &'static str) -> Result<()> {
+    launched.map(|_| ()).map_err(failed(op))
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask build-ptx`: compiles the kernels to the PTX that is committed beside them.
+//!
+//! Users need a driver, not a compiler: it is only who changes a kernel that needs nvcc. Options:
+//! `--check` compares instead of writing, `--nvcc PATH` and `--ptxas PATH` name the compilers.
+//!
+//! nvcc stamps its own version on what it writes, and drivers refuse PTX from a future they do
+//! not know. The kernels are written to an old instruction set, so their PTX is stamped with that
+//! version, and an assembler of that time proves that it was true.
+
+mod manifest;
+mod tools;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use self::manifest::Manifest;
+use self::tools::{Nvcc, run_quietly};
+use crate::{Usage, workspace};
+
+/// The crate whose kernels these are.
+const CRATE: &str = "crates/cuda-kernels";
+/// The virtual architecture that every kernel is compiled for, and the last part of file names.
+const TARGET: &str = "compute_80";
+/// The PTX version that the kernels need: drivers of CUDA 12.0 know it.
+const PTX_VERSION: &str = "8.0";
+/// What the PTX must assemble for.
+const ASSEMBLE_FOR: [&str; 2] = ["sm_80", "sm_90"];
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[derive(Debug, Default, PartialEq)]
+struct Options {
+    check: bool,
+    nvcc: Option<PathBuf>,
+    ptxas: Option<PathBuf>,
+}
+
+/// Builds, or checks what was built.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let options = parse(args)?;
+    let folder = workspace::root().join(CRATE);
+    if options.check {
+        check(&folder, &options)
+    } else {
+        build(&folder, &options)
+    }
+}
+
+fn parse(args: &[String]) -> std::result::Result<Options, Usage> {
+    let mut options = Options::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut path = || match args.next() {
+            Some(path) => Ok(Some(PathBuf::from(path))),
+            None => Err(Usage(format!("`{arg}` needs a path"))),
+        };
+        match arg.as_str() {
+            "--check" => options.check = true,
+            "--nvcc" => options.nvcc = path()?,
+            "--ptxas" => options.ptxas = path()?,
+            _ => {
+                let usage = "build-ptx [--check] [--nvcc PATH] [--ptxas PATH]";
+                return Err(Usage(format!("unknown argument `{arg}`; usage: {usage}")));
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn build(folder: &Path, options: &Options) -> Result<()> {
+    let nvcc = match Nvcc::find(options.nvcc.as_deref())? {
+        Some(nvcc) => nvcc,
+        None => Nvcc::install()?,
+    };
+    let ptx_folder = folder.join("ptx");
+    fs::create_dir_all(&ptx_folder)?;
+    for stale in list(&ptx_folder, "ptx")? {
+        fs::remove_file(stale)?;
+    }
+    compile_all(&nvcc, folder, &ptx_folder)?;
+    let manifest = Manifest::of(folder, &nvcc.version)?;
+    fs::write(manifest::path(folder), manifest.to_string())?;
+    println!("{} modules by nvcc {}", count(folder)?, nvcc.version);
+    let ptxas = match tools::find_ptxas(options.ptxas.as_deref())? {
+        Some(ptxas) => ptxas,
+        None => tools::install_ptxas()?,
+    };
+    assemble_all(&ptxas, folder)
+}
+
+fn check(folder: &Path, options: &Options) -> Result<()> {
+    let committed = Manifest::read(folder)?;
+    let problems = committed.differences(&Manifest::of(folder, &committed.nvcc)?);
+    if !problems.is_empty() {
+        let again = "run `cargo xtask build-ptx` and commit what it writes";
+        return Err(format!("{}\n{again}", problems.join("\n")).into());
+    }
+    println!("sources and PTX are those of the manifest");
+
+    match Nvcc::find(options.nvcc.as_deref())? {
+        None => println!("not rebuilt: no nvcc (--nvcc PATH, CUDA_HOME, PATH)"),
+        Some(nvcc) if nvcc.version != committed.nvcc => println!(
+            "not rebuilt: this is nvcc {}, the PTX is by {}",
+            nvcc.version, committed.nvcc
+        ),
+        Some(nvcc) => rebuild_and_compare(&nvcc, folder)?,
+    }
+    match tools::find_ptxas(options.ptxas.as_deref())? {
+        None => println!("not assembled: no ptxas {} (--ptxas PATH)", tools::PTXAS),
+        Some(ptxas) => assemble_all(&ptxas, folder)?,
+    }
+    Ok(())
+}
+
+fn rebuild_and_compare(nvcc: &Nvcc, folder: &Path) -> Result<()> {
+    let rebuilt = workspace::root().join("target/ptx-rebuilt");
+    fs::create_dir_all(&rebuilt)?;
+    compile_all(nvcc, folder, &rebuilt)?;
+    for path in list(&folder.join("ptx"), "ptx")? {
+        let name = path.file_name().unwrap_or_default();
+        if fs::read(&path)? != fs::read(rebuilt.join(name))? {
+            return Err(format!("{} differs from a rebuild", path.display()).into());
+        }
+    }
+    println!("rebuilt by nvcc {}: the same bytes", nvcc.version);
+    Ok(())
+}
+
+fn compile_all(nvcc: &Nvcc, folder: &Path, out: &Path) -> Result<()> {
+    for source in list(&folder.join("kernels"), "cu")? {
+        let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+        let path = out.join(format!("{stem}.{TARGET}.ptx"));
+        let mut command = nvcc.command();
+        command
+            .args(["-ptx", "-std=c++17", "-fmad=false"])
+            .arg(format!("-arch={TARGET}"))
+            .arg("-I")
+            .arg(folder.join("kernels/include"))
+            .arg(&source)
+            .arg("-o")
+            .arg(&path);
+        run_quietly(&mut command)?;
+        fs::write(&path, normalise(&fs::read_to_string(&path)?)?)?;
+    }
+    Ok(())
+}
+
+/// Without what names the compiler or the machine, and with the version that the code needs.
+fn normalise(ptx: &str) -> Result<String> {
+    let mut text = String::with_capacity(ptx.len());
+    let mut is_stamped = false;
+    for line in ptx.lines() {
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
+        if line.starts_with(".version ") {
+            text += &format!(".version {PTX_VERSION}\n");
+            is_stamped = true;
+        } else if !(line.is_empty() && (text.is_empty() || text.ends_with("\n\n"))) {
+            text += line.trim_end();
+            text.push('\n');
+        }
+    }
+    if is_stamped {
+        Ok(text)
+    } else {
+        Err("nvcc wrote PTX without a version".into())
+    }
+}
+
+fn assemble_all(ptxas: &Path, folder: &Path) -> Result<()> {
+    let out = workspace::root().join("target/assembled.cubin");
+    fs::create_dir_all(workspace::root().join("target"))?;
+    for path in list(&folder.join("ptx"), "ptx")? {
+        for arch in ASSEMBLE_FOR {
+            let mut command = Command::new(ptxas);
+            command
+                .arg(format!("-arch={arch}"))
+                .arg(&path)
+                .arg("-o")
+                .arg(&out);
+            run_quietly(&mut command)?;
+        }
+    }
+    println!("assembled for {}", ASSEMBLE_FOR.join(" and "));
+    Ok(())
+}
+
+fn count(folder: &Path) -> Result<usize> {
+    Ok(list(&folder.join("ptx"), "ptx")?.len())
+}
+
+/// The files of a folder with an extension, by name.
+fn list(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|found| found == extension) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ptx_loses_its_origin_and_gets_its_version() {
+        let ptx = "//\n// Compiler Build ID: 1\n\n.version 9.0\n.target sm_80\n\n\t// .globl\tf\n\n\
+                   .visible .entry f(\n";
+        let expected = ".version 8.0\n.target sm_80\n\n.visible .entry f(\n";
+        assert_eq!(normalise(ptx).unwrap(), expected);
+        assert_eq!(normalise(expected).unwrap(), expected);
+        assert!(normalise(".target sm_80\n").is_err());
+    }
+
+    #[test]
+    fn options() {
+        let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let options = parse("--check --nvcc a/nvcc").unwrap();
+        assert!(options.check && options.nvcc == Some("a/nvcc".into()) && options.ptxas.is_none());
+        assert!(parse("--nvcc").is_err());
+        assert!(parse("--fast").is_err());
+    }
+}
