@@ -96,8 +96,9 @@ struct BenchDocument<'a> {
     weight_bytes: u64,
     load_ms: f64,
     reps: u16,
-    /// What all threads together read from memory in a second, measured in this run.
-    read_gb_per_s: f64,
+    /// What all threads together read from memory in a second, measured in this run; of a device
+    /// with its own memory not known.
+    read_gb_per_s: Option<f64>,
     results: Vec<ResultDocument>,
 }
 
@@ -160,7 +161,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .run
         .threads()
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let read_gb_per_s = bandwidth::read_gb_per_s(threads);
+    let on_host = model.free_bytes()?.is_none();
+    let read_gb_per_s = on_host.then(|| bandwidth::read_gb_per_s(threads));
     let document = BenchDocument {
         model: &file.name,
         device: model.device_description(),
@@ -174,8 +176,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.format.json() {
         output.line(report::json(&document))?;
     } else {
+        let read = read_gb_per_s
+            .map(|speed| format!(", memory read at {speed:.1} GB/s"))
+            .unwrap_or_default();
         output.line(format_args!(
-            "{}, {} of weights, {}, memory read at {read_gb_per_s:.1} GB/s, medians of {}",
+            "{}, {} of weights, {}{read}, medians of {}",
             document.model,
             bytes(document.weight_bytes),
             document.device,
@@ -207,7 +212,7 @@ impl Args {
         file: &ModelFile,
         model: &LlamaModel,
         tests: &[Test],
-        read_gb_per_s: f64,
+        read_gb_per_s: Option<f64>,
     ) -> Result<Vec<ResultDocument>> {
         let (depth, batch) = (self.depth as usize, usize::from(self.batch));
         let longest = tests.iter().map(|test| test.tokens()).max().unwrap_or(0);
@@ -250,7 +255,9 @@ impl Args {
                 ms_per_token: seconds * 1e3 / n,
                 bytes_per_token: read.map(|step| (step / batch as f64) as u64),
                 gb_per_s,
-                share_of_read: gb_per_s.map(|speed| speed / read_gb_per_s),
+                share_of_read: gb_per_s
+                    .zip(read_gb_per_s)
+                    .map(|(speed, read)| speed / read),
             });
         }
         Ok(results)
