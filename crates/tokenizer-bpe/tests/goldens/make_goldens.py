@@ -2,8 +2,8 @@
 
     python make_goldens.py FOLDER_OF_TEMPLATES FOLDER_OF_VOCABULARIES > goldens.json
 
-Templates of others are named, not copied: the test reads them where it finds them. Templates of our own,
-one feature each, are in the file.
+Templates of others are named, not copied, and what they render to is hashed: the test reads them where it
+finds them. Templates of our own, one feature each, are in the file.
 """
 import datetime
 import json
@@ -94,6 +94,13 @@ def render(source, bos, eos, conversation):
         return {"error": str(error)}
 
 
+def fnv1a(text):
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value:016x}"
+
+
 def main():
     templates, vocabularies = map(pathlib.Path, sys.argv[1:])
     sources = []
@@ -114,6 +121,8 @@ def main():
                                 for name, conversation in CONVERSATIONS.items()}
         if not template.pop("own", False):
             del template["source"]
+            template["rendered"] = {name: {f"{kind}_fnv1a": fnv1a(text) for kind, text in result.items()}
+                                    for name, result in template["rendered"].items()}
     json.dump({"conversations": CONVERSATIONS, "templates": sources}, sys.stdout, ensure_ascii=False, indent=1)
     print()
 
