@@ -37,6 +37,6 @@ pub use error::{Error, Result};
 pub use llama::{Device, Execute, LlamaModel, LoadOptions};
 pub use model::Logits;
 pub use plan::{ExecutorOptions, MemoryPlan};
-pub use sampling::{Sampled, Sampler, SamplingParams, StopMatcher};
+pub use sampling::{Logprobs, Sampled, Sampler, SamplingParams, StopMatcher};
 pub use session::{CancelFlag, Finish, Generation, Session};
 pub use trace::{Trace, TraceEntry};

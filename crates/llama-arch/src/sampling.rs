@@ -10,6 +10,7 @@ mod filter;
 mod philox;
 mod stop;
 
+use philox::GumbelNoise;
 pub use philox::Philox;
 pub use stop::{StopMatcher, Stopped};
 
@@ -36,8 +37,9 @@ pub struct SamplingParams {
     pub logit_bias: Vec<(u32, f32)>,
     /// Key of the random numbers.
     pub seed: u64,
-    /// Report log probabilities of this many most likely tokens beside the chosen one's.
-    pub top_logprobs: usize,
+    /// Report log probabilities: the chosen token's, and of this many most likely ones. `None`
+    /// saves a pass over the vocabulary for each token.
+    pub logprobs: Option<usize>,
     /// Ids that end the output; they are not part of it.
     pub stop_tokens: Vec<u32>,
 }
@@ -54,7 +56,7 @@ impl Default for SamplingParams {
             frequency_penalty: 0.0,
             logit_bias: Vec::new(),
             seed: 0,
-            top_logprobs: 0,
+            logprobs: None,
             stop_tokens: Vec::new(),
         }
     }
@@ -100,10 +102,17 @@ impl SamplingParams {
 pub struct Sampled {
     /// Its id.
     pub id: u32,
-    /// Natural logarithm of its probability under the unmodified logits.
-    pub logprob: f32,
-    /// The most likely tokens under the unmodified logits, most likely first.
-    pub top_logprobs: Vec<(u32, f32)>,
+    /// What [`SamplingParams::logprobs`] asks for.
+    pub logprobs: Option<Logprobs>,
+}
+
+/// Natural logarithms of probabilities under the unmodified logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logprobs {
+    /// Of the chosen token.
+    pub chosen: f32,
+    /// The most likely tokens, most likely first.
+    pub top: Vec<(u32, f32)>,
 }
 
 /// Chooses tokens of one request. Holds scratch memory and counts, no randomness: equal inputs
@@ -159,12 +168,8 @@ impl Sampler {
             self.draw(position)
         };
         self.count(id);
-        let normaliser = log_sum_exp(logits);
-        Sampled {
-            id,
-            logprob: (f64::from(logits[id as usize]) - normaliser) as f32,
-            top_logprobs: self.top_logprobs(logits, normaliser),
-        }
+        let logprobs = self.params.logprobs.map(|n| self.logprobs(logits, id, n));
+        Sampled { id, logprobs }
     }
 
     fn penalise(&mut self) {
@@ -205,12 +210,12 @@ impl Sampler {
             *logit = (*logit - largest) / temperature;
         }
         filter::candidates(&self.logits, &self.params, &mut self.candidates);
-        let philox = Philox::new(self.params.seed);
-        let noisy = self.candidates.iter().map(|&id| {
-            let noise = philox.gumbel(position as u64, id);
-            (self.logits[id as usize] + noise, id)
-        });
-        argmax(noisy)
+        let noise = GumbelNoise::new(self.params.seed, position as u64);
+        noise.largest_sum(
+            self.candidates
+                .iter()
+                .map(|&id| (self.logits[id as usize], id)),
+        )
     }
 
     fn count(&mut self, id: u32) {
@@ -223,30 +228,32 @@ impl Sampler {
         }
     }
 
-    fn top_logprobs(&mut self, logits: &[f32], normaliser: f64) -> Vec<(u32, f32)> {
-        if self.params.top_logprobs == 0 {
-            return Vec::new();
-        }
-        filter::all(logits.len(), &mut self.candidates);
-        filter::keep_top(logits, self.params.top_logprobs, &mut self.candidates);
-        filter::sort(logits, &mut self.candidates);
+    fn logprobs(&mut self, logits: &[f32], chosen: u32, n_top: usize) -> Logprobs {
+        let normaliser = log_sum_exp(logits);
         let logprob = |id: u32| (f64::from(logits[id as usize]) - normaliser) as f32;
-        self.candidates
-            .iter()
-            .map(|&id| (id, logprob(id)))
-            .collect()
+        self.candidates.clear();
+        if n_top > 0 {
+            filter::all(logits.len(), &mut self.candidates);
+            filter::keep_top(logits, n_top, &mut self.candidates);
+            filter::sort(logits, &mut self.candidates);
+        }
+        let top = self.candidates.iter().map(|&id| (id, logprob(id)));
+        Logprobs {
+            chosen: logprob(chosen),
+            top: top.collect(),
+        }
     }
 }
 
 /// The id with the largest value; the lowest such id.
 fn argmax(values: impl Iterator<Item = (f32, u32)>) -> u32 {
-    let mut best = (f32::NEG_INFINITY, u32::MAX);
-    for (value, id) in values {
-        if value > best.0 || (value == best.0 && id < best.1) {
-            best = (value, id);
-        }
-    }
-    best.1
+    let better = |best, found| if is_better(found, best) { found } else { best };
+    values.fold((f32::NEG_INFINITY, u32::MAX), better).1
+}
+
+/// Larger, or as large with a lower id.
+fn is_better(a: (f32, u32), b: (f32, u32)) -> bool {
+    a.0 > b.0 || (a.0 == b.0 && a.1 < b.1)
 }
 
 /// `ln(sum of e^logit)`, in f64.

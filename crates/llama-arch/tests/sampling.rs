@@ -424,50 +424,43 @@ fn logprobs_are_the_log_softmax_of_the_logits_as_given() {
         p.min_p = 0.01;
         p.repetition_penalty = 1.3;
         p.logit_bias = vec![(7, 20.0)];
-        p.top_logprobs = 6;
+        p.logprobs = Some(6);
     });
     let mut sampler = Sampler::new(params.clone(), &[1, 2], 500).unwrap();
     let mut sorted: Vec<u32> = (0..500).collect();
     sorted.sort_by(|&a, &b| logprob(b).total_cmp(&logprob(a)).then(a.cmp(&b)));
     for position in 0..20 {
         let sampled = sampler.sample(&logits, position);
-        assert_eq!(sampled.logprob, logprob(sampled.id));
+        let logprobs = sampled.logprobs.unwrap();
+        assert_eq!(logprobs.chosen, logprob(sampled.id));
         let expected: Vec<(u32, f32)> = sorted[..6].iter().map(|&id| (id, logprob(id))).collect();
-        assert_eq!(sampled.top_logprobs, expected);
+        assert_eq!(logprobs.top, expected);
     }
-    let all = SamplingParams {
-        top_logprobs: 9999,
-        ..params.clone()
+    let top = |n| {
+        let params = SamplingParams {
+            logprobs: n,
+            ..params.clone()
+        };
+        let sampled = Sampler::new(params, &[], 500).unwrap().sample(&logits, 0);
+        sampled.logprobs.map(|logprobs| logprobs.top)
     };
-    let sampled = Sampler::new(all, &[], 500).unwrap().sample(&logits, 0);
-    assert_eq!(sampled.top_logprobs.len(), 500);
-    let total: f64 = sampled
-        .top_logprobs
-        .iter()
-        .map(|&(_, l)| f64::from(l).exp())
-        .sum();
+    let all = top(Some(9999)).unwrap();
+    assert_eq!(all.len(), 500);
+    let total: f64 = all.iter().map(|&(_, l)| f64::from(l).exp()).sum();
     assert!(
         (total - 1.0).abs() < 1e-5,
         "probabilities add up to {total}"
     );
-    let none = SamplingParams {
-        top_logprobs: 0,
-        ..params
-    };
-    assert_eq!(
-        Sampler::new(none, &[], 500)
-            .unwrap()
-            .sample(&logits, 0)
-            .top_logprobs,
-        []
-    );
+    assert_eq!((top(Some(0)), top(None)), (Some(vec![]), None));
 }
 
 #[test]
 fn logprobs_survive_huge_logits() {
-    let mut sampler = Sampler::new(SamplingParams::default(), &[], 3).unwrap();
+    let params = params(|p| p.logprobs = Some(0));
+    let mut sampler = Sampler::new(params, &[], 3).unwrap();
     let sampled = sampler.sample(&[3e4, -3e38, 3e4], 0);
-    assert_eq!((sampled.id, sampled.logprob), (0, 0.5_f32.ln()));
+    let logprobs = sampled.logprobs.unwrap();
+    assert_eq!((sampled.id, logprobs.chosen), (0, 0.5_f32.ln()));
 }
 
 #[test]

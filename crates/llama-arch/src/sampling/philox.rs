@@ -3,6 +3,8 @@
 //! J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The number for
 //! (seed, position, id) is the same on every device, in every batch and in any order.
 
+use super::is_better;
+
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
@@ -45,10 +47,58 @@ impl Philox {
     ///
     /// `u = (x + 1/2) / 2^32` for a 32-bit `x`, so the noise lies in -3.2..=23.
     pub fn gumbel(&self, position: u64, id: u32) -> f32 {
-        let counter = [id / 4, 0, position as u32, (position >> 32) as u32];
-        let x = self.block(counter)[id as usize % 4];
-        let u = (f64::from(x) + 0.5) / 4_294_967_296.0;
-        -(-u.ln()).ln() as f32
+        gumbel(self.numbers(position, id / 4)[id as usize % 4])
+    }
+
+    /// The numbers of four neighbouring ids, from `4 * ids` on.
+    fn numbers(&self, position: u64, ids: u32) -> [u32; 4] {
+        self.block([ids, 0, position as u32, (position >> 32) as u32])
+    }
+}
+
+fn gumbel(x: u32) -> f32 {
+    let u = (f64::from(x) + 0.5) / 4_294_967_296.0;
+    -(-u.ln()).ln() as f32
+}
+
+/// No less than [`gumbel`], and cheap: `-ln(-ln u) <= -ln(1 - u)`, and `1 - u` is at least the
+/// power of two that the leading ones of `x` tell.
+fn gumbel_bound(x: u32) -> f32 {
+    (x.leading_ones() + 1) as f32 * 0.6932
+}
+
+/// The noise of every token at one position.
+pub(super) struct GumbelNoise {
+    philox: Philox,
+    position: u64,
+}
+
+impl GumbelNoise {
+    pub(super) fn new(seed: u64, position: u64) -> Self {
+        Self {
+            philox: Philox::new(seed),
+            position,
+        }
+    }
+
+    /// The id with the largest sum of logit and noise; the lowest such id. Few tokens come near
+    /// enough to the best for their two logarithms to be worth computing.
+    pub(super) fn largest_sum(&self, logits: impl Iterator<Item = (f32, u32)>) -> u32 {
+        let mut best = (f32::NEG_INFINITY, u32::MAX);
+        let mut numbers = (u32::MAX, [0; 4]);
+        for (logit, id) in logits {
+            if numbers.0 != id / 4 {
+                numbers = (id / 4, self.philox.numbers(self.position, id / 4));
+            }
+            let x = numbers.1[id as usize % 4];
+            if logit + gumbel_bound(x) >= best.0 {
+                let sum = (logit + gumbel(x), id);
+                if is_better(sum, best) {
+                    best = sum;
+                }
+            }
+        }
+        best.1
     }
 }
 
@@ -86,6 +136,16 @@ mod tests {
             assert_ne!(base, other);
         }
         assert_eq!(base, Philox::new(42).gumbel(7, 100));
+    }
+
+    #[test]
+    fn the_bound_is_never_below_the_noise() {
+        let powers =
+            (0..32).flat_map(|bit| [1_u32 << bit, !(1 << bit), u32::MAX << bit, !0 >> bit]);
+        let others = (0..100_000_u32).map(|i| i.wrapping_mul(2_654_435_761));
+        for x in powers.chain(others).chain([0, u32::MAX]) {
+            assert!(gumbel(x) <= gumbel_bound(x), "{x:#x}");
+        }
     }
 
     /// Mean of the standard Gumbel is Euler's constant, its variance pi^2 / 6.

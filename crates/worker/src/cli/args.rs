@@ -250,7 +250,7 @@ impl SamplingArgs {
             frequency_penalty: self.frequency_penalty,
             logit_bias: self.logit_bias.clone(),
             seed: self.seed.unwrap_or_else(random_seed),
-            top_logprobs: 0,
+            logprobs: None,
             stop_tokens: Vec::new(),
         };
         params.check(usize::MAX)?;

@@ -110,7 +110,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.logprobs.is_some() && !args.format.json() {
         return Err(Failure::usage("--logprobs needs --format json"));
     }
-    params.top_logprobs = args.logprobs.unwrap_or(0).into();
+    params.logprobs = args
+        .format
+        .json()
+        .then(|| args.logprobs.unwrap_or(0).into());
     let prompt = args.prompt()?;
     let file = ModelFile::open(args.model.model.as_deref())?;
     let model = args.run.load(&file)?;

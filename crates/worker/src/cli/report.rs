@@ -52,7 +52,8 @@ struct TimingsDocument {
 struct TokenDocument {
     id: u32,
     text: String,
-    logprob: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprob: Option<f32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     top_logprobs: Vec<LogprobDocument>,
 }
@@ -98,14 +99,15 @@ impl<'a> GenerationDocument<'a> {
 }
 
 fn document(tokenizer: &Tokenizer, token: &Sampled) -> Result<TokenDocument> {
-    let top = token.top_logprobs.iter().map(|&(id, logprob)| {
+    let top = token.logprobs.iter().flat_map(|logprobs| &logprobs.top);
+    let top = top.map(|&(id, logprob)| {
         let text = token_text(tokenizer, id)?;
         Ok(LogprobDocument { id, text, logprob })
     });
     Ok(TokenDocument {
         id: token.id,
         text: token_text(tokenizer, token.id)?,
-        logprob: token.logprob,
+        logprob: token.logprobs.as_ref().map(|logprobs| logprobs.chosen),
         top_logprobs: top.collect::<Result<_>>()?,
     })
 }
