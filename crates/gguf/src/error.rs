@@ -10,7 +10,7 @@ use crate::block::TensorType;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}: {source}; check the path and its permissions", path.display())]
     Io {
         /// The file that was to be opened.
         path: PathBuf,
@@ -305,7 +305,10 @@ pub enum Error {
         second: String,
     },
     /// A tensor that is needed is not in the file.
-    #[error("the file has no tensor `{name}`")]
+    #[error(
+        "the file has no tensor `{name}`: it is incomplete or badly converted; download or \
+         convert it again"
+    )]
     MissingTensor {
         /// The name.
         name: String,

@@ -30,7 +30,7 @@ pub enum Error {
     },
 
     /// A hyperparameter has a value no model can have.
-    #[error("`{key}` is {value}: {constraint}")]
+    #[error("`{key}` is {value}: {constraint}; the file is damaged or badly converted")]
     HparamOutOfRange {
         /// Metadata key, or the name of a derived value.
         key: String,
@@ -41,7 +41,10 @@ pub enum Error {
     },
 
     /// A tensor disagrees with the hyperparameters.
-    #[error("tensor `{name}` has shape {found:?}, expected {expected:?} (contiguous axis first)")]
+    #[error(
+        "tensor `{name}` has shape {found:?}, expected {expected:?} (contiguous axis first): the \
+         file is damaged or badly converted; download or convert it again"
+    )]
     ShapeMismatch {
         /// Tensor name.
         name: String,
@@ -52,7 +55,10 @@ pub enum Error {
     },
 
     /// The file holds a tensor that no part of this architecture uses.
-    #[error("tensor `{name}` is not part of a `{architecture}` model as this program knows it")]
+    #[error(
+        "tensor `{name}` is not part of a `{architecture}` model as this program knows it, and \
+         running without it would give wrong text; use a conversion without it"
+    )]
     UnknownTensor {
         /// Tensor name.
         name: String,
@@ -61,7 +67,10 @@ pub enum Error {
     },
 
     /// A tensor is stored in a type that cannot be computed with.
-    #[error("tensor `{name}` is stored as {tensor_type}, which is not supported")]
+    #[error(
+        "tensor `{name}` is stored as {tensor_type}, which is not supported; use a file in F32, \
+         F16, BF16, Q4_0 to Q8_0 or Q2_K to Q6_K"
+    )]
     UnsupportedTensorType {
         /// Tensor name.
         name: String,
@@ -167,7 +176,7 @@ pub enum Error {
     },
 
     /// The device failed while it computed; its state cannot be trusted any more.
-    #[error("the device failed in {op}: {reason}")]
+    #[error("the device failed in {op}: {reason}; start the program again")]
     DeviceFailed {
         /// Operation that failed.
         op: &'static str,

@@ -96,7 +96,7 @@ impl LlamaModel {
         let model = Model::load(file, backend, &mut progress)?;
         Ok(Self {
             config: model.config().clone(),
-            runtime: Arc::new(Arc::new(model)),
+            runtime: Arc::new(model),
         })
     }
 
@@ -136,20 +136,20 @@ impl LlamaModel {
     /// # Errors
     /// [`crate::Error::ContextTooLong`], or the device is out of memory.
     pub fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>> {
-        self.runtime.executor(options)
+        Arc::clone(&self.runtime).executor(options)
     }
 }
 
 /// A model behind an unnamed backend.
 trait Runtime: Send + Sync {
-    fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>>;
+    fn executor(self: Arc<Self>, options: &ExecutorOptions) -> Result<Box<dyn Execute>>;
     fn description(&self) -> String;
     fn free_bytes(&self) -> Result<Option<u64>>;
 }
 
-impl<B: Backend> Runtime for Arc<Model<B>> {
-    fn executor(&self, options: &ExecutorOptions) -> Result<Box<dyn Execute>> {
-        Ok(Box::new(Executor::new(Self::clone(self), options)?))
+impl<B: Backend> Runtime for Model<B> {
+    fn executor(self: Arc<Self>, options: &ExecutorOptions) -> Result<Box<dyn Execute>> {
+        Ok(Box::new(Executor::new(self, options)?))
     }
 
     fn description(&self) -> String {

@@ -161,7 +161,7 @@ impl Session {
         Ok(())
     }
 
-    fn append(&mut self, tokens: &[u32], mut trace: Option<&mut Trace>) -> Result<&[f32]> {
+    fn append(&mut self, tokens: &[u32], trace: Option<&mut Trace>) -> Result<&[f32]> {
         self.check_room(self.cached.len(), tokens)?;
         let (before, last) = tokens.split_at((tokens.len() - 1) / self.chunk * self.chunk);
         for chunk in before.chunks(self.chunk) {
@@ -170,7 +170,7 @@ impl Session {
             self.cached.extend_from_slice(chunk);
         }
         self.fill_batch(last, Outputs::Last)?;
-        let logits = self.executor.forward(&self.batch, trace.take())?;
+        let logits = self.executor.forward(&self.batch, trace)?;
         self.cached.extend_from_slice(last);
         logits.row(0)
     }
