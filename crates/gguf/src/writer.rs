@@ -34,6 +34,12 @@ struct Tensor {
     bytes: SharedBytes,
 }
 
+impl Tensor {
+    fn n_bytes(&self) -> Result<u64, Error> {
+        checked_bytes(&self.name, &self.dims, self.tensor_type)
+    }
+}
+
 impl Default for Writer {
     fn default() -> Writer {
         Writer {
@@ -111,9 +117,21 @@ impl Writer {
         Ok(bytes)
     }
 
+    /// All that stands before the tensor data, padded: for files larger than memory, whose tensors
+    /// the caller writes after it, in order, each padded to the alignment. Bytes given to
+    /// [`tensor`](Writer::tensor) are not looked at and may be empty.
+    pub fn header_bytes(&self) -> Result<Vec<u8>, Error> {
+        let alignment = self.check()?;
+        let mut header = self.header(alignment)?;
+        let at = header.len() as u64;
+        pad(&mut header, at, alignment)?;
+        Ok(header)
+    }
+
     /// Writes the file. Nothing is written if anything about it is wrong.
     pub fn write_to(&self, mut out: impl Write) -> Result<(), Error> {
         let alignment = self.check()?;
+        self.check_data()?;
         let header = self.header(alignment)?;
         out.write_all(&header).map_err(Error::Write)?;
         let mut at = header.len() as u64;
@@ -126,7 +144,23 @@ impl Writer {
         out.flush().map_err(Error::Write)
     }
 
-    /// Checks everything; gives the alignment.
+    /// Whether every tensor has the bytes that its shape and type need.
+    fn check_data(&self) -> Result<(), Error> {
+        for tensor in &self.tensors {
+            let (expected, found) = (tensor.n_bytes()?, tensor.bytes.len() as u64);
+            if found != expected {
+                let what = format!("the data of tensor `{}`", tensor.name);
+                return Err(Error::SizeMismatch {
+                    what,
+                    found,
+                    expected,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks everything but the data; gives the alignment.
     fn check(&self) -> Result<u64, Error> {
         for (key, value) in &self.metadata {
             check_key(key, 0)?;
@@ -139,16 +173,6 @@ impl Writer {
         })?;
         for tensor in &self.tensors {
             check_name(&tensor.name, 0)?;
-            let expected = checked_bytes(&tensor.name, &tensor.dims, tensor.tensor_type)?;
-            let found = tensor.bytes.len() as u64;
-            if found != expected {
-                let what = format!("the data of tensor `{}`", tensor.name);
-                return Err(Error::SizeMismatch {
-                    what,
-                    found,
-                    expected,
-                });
-            }
         }
         NameIndex::new(self.tensors.len(), |at| self.tensors[at].name.as_bytes()).map_err(
             |at| Error::DuplicateTensor {
@@ -187,7 +211,7 @@ impl Writer {
             header.extend(tensor.dims.iter().flat_map(|dim| dim.to_le_bytes()));
             header.extend(tensor.tensor_type.id().to_le_bytes());
             header.extend(u64::to_le_bytes(offset));
-            offset = layout::range_end(offset, tensor.bytes.len() as u64, u64::MAX)
+            offset = layout::range_end(offset, tensor.n_bytes()?, u64::MAX)
                 .and_then(|end| layout::align_up(end, alignment))
                 .ok_or_else(|| Error::ShapeOverflow {
                     tensor: tensor.name.clone(),

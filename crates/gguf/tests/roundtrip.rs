@@ -180,3 +180,22 @@ fn a_file_inside_the_binary_is_not_copied() {
     let second = list.strings().unwrap().get(1).unwrap();
     assert!(second == "い" && bytes.as_ptr_range().contains(&second.as_ptr()));
 }
+
+#[test]
+fn a_header_and_padded_data_are_the_file() {
+    let mut writer = Writer::new();
+    let data = [vec![7_u8; 3], vec![9_u8; 40]];
+    let mut later = Writer::new();
+    for (name, bytes) in ["a", "b"].into_iter().zip(&data) {
+        let dims = [bytes.len() as u64];
+        writer.tensor(name, &dims, TensorType::I8, bytes.clone());
+        later.tensor(name, &dims, TensorType::I8, Vec::new());
+    }
+    let mut file = later.header_bytes().unwrap();
+    for bytes in data {
+        file.extend(bytes);
+        file.resize(file.len().next_multiple_of(32), 0);
+    }
+    assert_eq!(file, writer.to_bytes().unwrap());
+    assert!(later.to_bytes().is_err(), "data that is missing");
+}

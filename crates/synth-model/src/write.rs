@@ -133,32 +133,16 @@ fn write(
     ready.drain(..).try_for_each(|piece| sink(&piece?))
 }
 
-/// All that stands before the tensor data. A [`Writer`] wants the bytes of every tensor at once,
-/// so it writes the metadata alone, to which the tensor list is added.
+/// All that stands before the tensor data.
 fn header(spec: &ModelSpec, vocab: Option<&GgufFile>, tensors: &[TensorPlan]) -> Result<Vec<u8>> {
     let mut writer = Writer::new();
     for (key, value) in keys(spec, vocab)? {
         writer.metadata(key, value);
     }
-    let mut header = writer.to_bytes()?;
-    // The last value ends in a character, so the zeros after it are padding.
-    while header.last() == Some(&0) {
-        header.pop();
-    }
-    // Magic and version are 8 bytes; the number of tensors follows.
-    header[8..16].copy_from_slice(&(tensors.len() as u64).to_le_bytes());
-    let mut offset = 0_u64;
     for tensor in tensors {
-        header.extend((tensor.name.len() as u64).to_le_bytes());
-        header.extend(tensor.name.as_bytes());
-        header.extend((tensor.dims.len() as u32).to_le_bytes());
-        header.extend(tensor.dims.iter().flat_map(|dim| dim.to_le_bytes()));
-        header.extend(tensor.tensor_type.id().to_le_bytes());
-        header.extend(offset.to_le_bytes());
-        offset += tensor.n_bytes().next_multiple_of(ALIGNMENT);
+        writer.tensor(&*tensor.name, &tensor.dims, tensor.tensor_type, Vec::new());
     }
-    header.resize(header.len() + padding(header.len() as u64), 0);
-    Ok(header)
+    Ok(writer.header_bytes()?)
 }
 
 #[cfg(test)]
