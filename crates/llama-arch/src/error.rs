@@ -176,7 +176,7 @@ pub enum Error {
     },
 
     /// The device failed while it computed; its state cannot be trusted any more.
-    #[error("the device failed in {op}: {reason}; start the program again")]
+    #[error("the device failed in {op}: {reason}")]
     DeviceFailed {
         /// Operation that failed.
         op: &'static str,
