@@ -3,6 +3,10 @@
 //! Users need a driver, not a compiler: it is only who changes a kernel that needs nvcc. Options:
 //! `--check` compares instead of writing, `--nvcc PATH` and `--ptxas PATH` name the compilers.
 //!
+//! Every kernel is compiled for `compute_80`. One that uses what only newer devices have is listed
+//! in [`ALSO_NEWER`] and compiled for `compute_90` as well. A source `NAME_sm90a.cu` is compiled for
+//! compute capability 9.0 alone.
+//!
 //! nvcc stamps its own version on what it writes, and drivers refuse PTX from a future they do
 //! not know. The kernels are written to an old instruction set, so their PTX is stamped with that
 //! version, and an assembler of that time proves that it was true.
@@ -21,12 +25,29 @@ use crate::{Usage, workspace};
 
 /// The crate whose kernels these are.
 const CRATE: &str = "crates/cuda-kernels";
-/// The virtual architecture that every kernel is compiled for, and the last part of file names.
-const TARGET: &str = "compute_80";
+/// A virtual architecture, the second part of file names, with what its PTX must assemble for.
+#[derive(Clone, Copy)]
+struct Target {
+    name: &'static str,
+    assemble_for: &'static [&'static str],
+}
+
+const BASELINE: Target = Target {
+    name: "compute_80",
+    assemble_for: &["sm_80", "sm_90"],
+};
+const NEWER: Target = Target {
+    name: "compute_90",
+    assemble_for: &["sm_90"],
+};
+const HOPPER_ALONE: Target = Target {
+    name: "compute_90a",
+    assemble_for: &["sm_90a"],
+};
+/// Stems of the sources that are also compiled for [`NEWER`].
+const ALSO_NEWER: &[&str] = &[];
 /// The PTX version that the kernels need: drivers of CUDA 12.0 know it.
 const PTX_VERSION: &str = "8.0";
-/// What the PTX must assemble for.
-const ASSEMBLE_FOR: [&str; 2] = ["sm_80", "sm_90"];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -116,33 +137,56 @@ fn check(folder: &Path, options: &Options) -> Result<()> {
 
 fn rebuild_and_compare(nvcc: &Nvcc, folder: &Path) -> Result<()> {
     let rebuilt = workspace::root().join("target/ptx-rebuilt");
+    if rebuilt.is_dir() {
+        fs::remove_dir_all(&rebuilt)?;
+    }
     fs::create_dir_all(&rebuilt)?;
     compile_all(nvcc, folder, &rebuilt)?;
-    for path in list(&folder.join("ptx"), "ptx")? {
-        let name = path.file_name().unwrap_or_default();
-        if fs::read(&path)? != fs::read(rebuilt.join(name))? {
-            return Err(format!("{} differs from a rebuild", path.display()).into());
+    let names = |paths: &[PathBuf]| -> Vec<_> {
+        let names = paths.iter().filter_map(|path| path.file_name());
+        names.map(ToOwned::to_owned).collect()
+    };
+    let (committed, rebuilt) = (list(&folder.join("ptx"), "ptx")?, list(&rebuilt, "ptx")?);
+    if names(&committed) != names(&rebuilt) {
+        return Err("a rebuild makes other files than those committed".into());
+    }
+    for (committed, rebuilt) in committed.iter().zip(&rebuilt) {
+        if fs::read(committed)? != fs::read(rebuilt)? {
+            return Err(format!("{} differs from a rebuild", committed.display()).into());
         }
     }
     println!("rebuilt by nvcc {}: the same bytes", nvcc.version);
     Ok(())
 }
 
+/// What a source is compiled for.
+fn targets(stem: &str) -> &'static [Target] {
+    if stem.ends_with("_sm90a") {
+        &[HOPPER_ALONE]
+    } else if ALSO_NEWER.contains(&stem) {
+        &[BASELINE, NEWER]
+    } else {
+        &[BASELINE]
+    }
+}
+
 fn compile_all(nvcc: &Nvcc, folder: &Path, out: &Path) -> Result<()> {
     for source in list(&folder.join("kernels"), "cu")? {
         let stem = source.file_stem().unwrap_or_default().to_string_lossy();
-        let path = out.join(format!("{stem}.{TARGET}.ptx"));
-        let mut command = nvcc.command();
-        command
-            .args(["-ptx", "-std=c++17", "-fmad=false"])
-            .arg(format!("-arch={TARGET}"))
-            .arg("-I")
-            .arg(folder.join("kernels/include"))
-            .arg(&source)
-            .arg("-o")
-            .arg(&path);
-        run_quietly(&mut command)?;
-        fs::write(&path, normalise(&fs::read_to_string(&path)?)?)?;
+        for target in targets(&stem) {
+            let path = out.join(format!("{stem}.{}.ptx", target.name));
+            let mut command = nvcc.command();
+            command
+                .args(["-ptx", "-std=c++17", "-fmad=false"])
+                .arg(format!("-arch={}", target.name))
+                .arg("-I")
+                .arg(folder.join("kernels/include"))
+                .arg(&source)
+                .arg("-o")
+                .arg(&path);
+            run_quietly(&mut command)?;
+            fs::write(&path, normalise(&fs::read_to_string(&path)?)?)?;
+        }
     }
     Ok(())
 }
@@ -174,7 +218,7 @@ fn assemble_all(ptxas: &Path, folder: &Path) -> Result<()> {
     let out = workspace::root().join("target/assembled.cubin");
     fs::create_dir_all(workspace::root().join("target"))?;
     for path in list(&folder.join("ptx"), "ptx")? {
-        for arch in ASSEMBLE_FOR {
+        for arch in target_of(&path)?.assemble_for {
             let mut command = Command::new(ptxas);
             command
                 .arg(format!("-arch={arch}"))
@@ -184,8 +228,16 @@ fn assemble_all(ptxas: &Path, folder: &Path) -> Result<()> {
             run_quietly(&mut command)?;
         }
     }
-    println!("assembled for {}", ASSEMBLE_FOR.join(" and "));
+    println!("assembled by ptxas {}", tools::PTXAS);
     Ok(())
+}
+
+/// The target that a file is named after.
+fn target_of(path: &Path) -> Result<Target> {
+    let name = path.to_string_lossy();
+    let named = |target: &Target| name.ends_with(&format!(".{}.ptx", target.name));
+    let target = [BASELINE, NEWER, HOPPER_ALONE].into_iter().find(named);
+    target.ok_or_else(|| format!("{name}: not named after a target").into())
 }
 
 fn count(folder: &Path) -> Result<usize> {
@@ -217,6 +269,19 @@ mod tests {
         assert_eq!(normalise(ptx).unwrap(), expected);
         assert_eq!(normalise(expected).unwrap(), expected);
         assert!(normalise(".target sm_80\n").is_err());
+    }
+
+    #[test]
+    fn sources_have_their_targets() {
+        let names = |stem| targets(stem).iter().map(|target| target.name);
+        assert!(names("swiglu").eq(["compute_80"]));
+        assert!(names("gemm_sm90a").eq(["compute_90a"]));
+        for stem in ALSO_NEWER {
+            assert!(names(stem).eq(["compute_80", "compute_90"]));
+        }
+        let target = target_of(Path::new("ptx/gemm_sm90a.compute_90a.ptx"));
+        assert_eq!(target.unwrap().name, "compute_90a");
+        assert!(target_of(Path::new("ptx/gemm.ptx")).is_err());
     }
 
     #[test]

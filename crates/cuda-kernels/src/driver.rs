@@ -51,17 +51,24 @@ pub enum Arg {
     Ptr(DevicePtr),
     /// `uint32_t`
     U32(u32),
+    /// `uint64_t`
+    U64(u64),
     /// `float`
     F32(f32),
 }
 
-/// Blocks of a launch and threads of a block, as x, y, z.
+/// The shape of a launch; blocks and threads as x, y, z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaunchDims {
+pub struct LaunchConfig {
     /// Blocks.
     pub grid: [u32; 3],
     /// Threads of a block.
     pub block: [u32; 3],
+    /// Dynamic shared memory of a block.
+    pub shared_bytes: u32,
+    /// Whether it may begin before the launch before it has ended: the kernel itself waits
+    /// (programmatic dependent launch).
+    pub is_chained: bool,
 }
 
 /// What can be asked of a device.
@@ -73,6 +80,8 @@ pub enum Attribute {
     Minor,
     /// Streaming multiprocessors.
     Multiprocessors,
+    /// Shared memory that a block may have if its kernel asks for more than usual.
+    SharedBytes,
 }
 
 /// The driver. Calls that name no context act on the calling thread's current one.
@@ -121,11 +130,15 @@ pub trait Driver: Send + Sync {
     unsafe fn module_unload(&self, module: Module) -> Outcome<()>;
     /// `cuModuleGetFunction`
     unsafe fn function(&self, module: Module, name: &CStr) -> Outcome<Function>;
-    /// `cuLaunchKernel`
+    /// `cuFuncGetAttribute`: static shared memory of a block.
+    unsafe fn static_shared_bytes(&self, function: Function) -> Outcome<u32>;
+    /// `cuFuncSetAttribute`: the dynamic shared memory that launches may ask for.
+    unsafe fn allow_shared_bytes(&self, function: Function, bytes: u32) -> Outcome<()>;
+    /// `cuLaunchKernel`, or `cuLaunchKernelEx` where the driver has it and it is needed
     unsafe fn launch(
         &self,
         function: Function,
-        dims: LaunchDims,
+        config: LaunchConfig,
         stream: Stream,
         args: &[Arg],
     ) -> Outcome<()>;

@@ -30,7 +30,7 @@ pub use rope_append::{RopeAppend, RopePairing};
 pub use swiglu::Swiglu;
 
 use crate::buffer::{Element, View, ViewMut};
-use crate::driver::{Arg, DevicePtr, LaunchDims};
+use crate::driver::{Arg, DevicePtr, LaunchConfig};
 use crate::error::CudaError;
 use crate::modules::{Kernel, Kernels};
 use crate::weight_type::WeightType;
@@ -115,11 +115,37 @@ fn floats(values: usize) -> u64 {
 struct Launch<'a> {
     kernels: &'a Kernels,
     kernel: Kernel,
+    shared_bytes: usize,
+    is_chained: bool,
 }
 
 impl<'a> Launch<'a> {
     fn new(kernels: &'a Kernels, kernel: Kernel) -> Self {
-        Self { kernels, kernel }
+        Self {
+            kernels,
+            kernel,
+            shared_bytes: 0,
+            is_chained: false,
+        }
+    }
+
+    /// With this much dynamic shared memory for each block.
+    #[allow(dead_code, reason = "for kernels to come")]
+    fn shared(self, shared_bytes: usize) -> Self {
+        Self {
+            shared_bytes,
+            ..self
+        }
+    }
+
+    /// Beginning before the launch before has ended, where device and kernel can: one that cannot
+    /// begins after it as always.
+    #[allow(dead_code, reason = "for kernels to come")]
+    fn chained(self) -> Self {
+        Self {
+            is_chained: self.kernel.waits,
+            ..self
+        }
     }
 
     fn require(&self, holds: bool, reason: impl FnOnce() -> String) -> Result<(), CudaError> {
@@ -220,9 +246,16 @@ impl<'a> Launch<'a> {
         self.require(x < 1 << 31 && y < 1 << 16 && z < 1 << 16, || {
             format!("a grid of {x} x {y} x {z} blocks is too large")
         })?;
-        let dims = LaunchDims {
+        let most = self.kernel.max_shared_bytes as usize;
+        let shared_bytes = self.shared_bytes;
+        self.require(shared_bytes <= most, || {
+            format!("{shared_bytes} bytes of shared memory for a block, which has {most} at most")
+        })?;
+        let config = LaunchConfig {
             grid,
             block: [threads, 1, 1],
+            shared_bytes: shared_bytes as u32,
+            is_chained: self.is_chained,
         };
         let function = self.kernel.function;
         let outcome = self.kernels.device.raw_call(|driver, stream| {
@@ -230,7 +263,7 @@ impl<'a> Launch<'a> {
             // them with its PTX). The views behind the pointers are alive, hold the shapes that
             // were checked, and are freed only after the stream has come that far. A kernel
             // cannot reach the host's memory.
-            unsafe { driver.launch(function, dims, stream, args) }
+            unsafe { driver.launch(function, config, stream, args) }
         });
         outcome.map_err(|code| CudaError::Launch {
             kernel: self.kernel.name,

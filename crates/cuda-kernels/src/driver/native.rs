@@ -3,27 +3,31 @@
 //! cudarc finds libcuda and knows its types. Its wrappers are not used: they panic where a symbol
 //! is missing, and return an `enum` that a newer driver's codes do not fit in.
 
+mod launch;
+
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
 use cudarc::driver::sys::{
     self, CUcontext, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUgraph,
-    CUgraphExec, CUjit_option, CUmodule, CUstream, CUstreamCaptureMode,
+    CUgraphExec, CUjit_option, CUlaunchConfig, CUmodule, CUstream, CUstreamCaptureMode,
 };
 
 use super::{
     Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate,
-    LaunchDims, Module, Outcome, ResultCode, Stream,
+    LaunchConfig, Module, Outcome, ResultCode, Stream,
 };
 use crate::error::CudaError;
 
 macro_rules! symbols {
-    ($($field:ident: $symbol:literal ($($arg:ty),*);)*) => {
+    ($($field:ident: $symbol:literal ($($arg:ty),*);)*
+     @optional $($newer:ident: $newer_symbol:literal ($($newer_arg:ty),*);)*) => {
         /// libcuda.
         #[derive(Clone, Copy)]
-        pub struct NativeDriver {$(
-            $field: unsafe extern "C" fn($($arg),*) -> c_int,
-        )*}
+        pub struct NativeDriver {
+            $($field: unsafe extern "C" fn($($arg),*) -> c_int,)*
+            $($newer: Option<unsafe extern "C" fn($($newer_arg),*) -> c_int>,)*
+        }
 
         impl NativeDriver {
             /// Finds libcuda and every function in it that this crate calls.
@@ -37,15 +41,22 @@ macro_rules! symbols {
                 }
                 // SAFETY: as above; it was there a moment ago, so this does not panic.
                 let library = unsafe { sys::culib() };
-                Ok(Self {$(
-                    // SAFETY: the type is that of the function in cuda.h.
-                    $field: match unsafe {
-                        library.get::<unsafe extern "C" fn($($arg),*) -> c_int>($symbol.as_bytes())
-                    } {
-                        Ok(function) => *function,
-                        Err(_) => return Err(CudaError::MissingSymbol { symbol: $symbol }),
-                    },
-                )*})
+                Ok(Self {
+                    $(
+                        // SAFETY: the type is that of the function in cuda.h.
+                        $field: match unsafe { library.get($symbol.as_bytes()) } {
+                            Ok(function) => *function,
+                            Err(_) => return Err(CudaError::MissingSymbol { symbol: $symbol }),
+                        },
+                    )*
+                    $(
+                        // SAFETY: as above.
+                        $newer: match unsafe { library.get($newer_symbol.as_bytes()) } {
+                            Ok(function) => Some(*function),
+                            Err(_) => None,
+                        },
+                    )*
+                })
             }
         }
     };
@@ -71,6 +82,8 @@ symbols! {
         (*mut CUmodule, *const c_void, c_uint, *mut c_uint, *mut *mut c_void);
     module_unload: "cuModuleUnload" (CUmodule);
     function: "cuModuleGetFunction" (*mut CUfunction, CUmodule, *const c_char);
+    function_attribute: "cuFuncGetAttribute" (*mut c_int, c_uint, CUfunction);
+    function_set_attribute: "cuFuncSetAttribute" (CUfunction, c_uint, c_int);
     launch: "cuLaunchKernel"
         (CUfunction, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, CUstream,
          *mut *mut c_void, *mut *mut c_void);
@@ -88,12 +101,19 @@ symbols! {
     graph_destroy_template: "cuGraphDestroy" (CUgraph);
     graph_launch: "cuGraphLaunch" (CUgraphExec, CUstream);
     graph_destroy: "cuGraphExecDestroy" (CUgraphExec);
+    @optional
+    launch_ex: "cuLaunchKernelEx"
+        (*const CUlaunchConfig, CUfunction, *mut *mut c_void, *mut *mut c_void);
 }
 
 /// Bytes of the compiler's log: the first lines name the trouble.
 const LOG_BYTES: usize = 8192;
 /// `CU_STREAM_NON_BLOCKING`
 const NON_BLOCKING: c_uint = 1;
+/// `CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES`
+const SHARED_SIZE_BYTES: c_uint = 1;
+/// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`
+const MAX_DYNAMIC_SHARED_BYTES: c_uint = 8;
 
 fn check(code: c_int) -> Outcome<()> {
     match code {
@@ -148,6 +168,7 @@ impl Driver for NativeDriver {
             Attribute::Major => A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
             Attribute::Minor => A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             Attribute::Multiprocessors => A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+            Attribute::SharedBytes => A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
         };
         let mut value = 0;
         // SAFETY: the address of a local of the right type.
@@ -254,35 +275,29 @@ impl Driver for NativeDriver {
         Ok(Function(function as usize))
     }
 
+    unsafe fn static_shared_bytes(&self, function: Function) -> Outcome<u32> {
+        let (mut bytes, function) = (0, function.0 as CUfunction);
+        // SAFETY: the caller's promise, and the address of a local of the right type.
+        check(unsafe { (self.function_attribute)(&raw mut bytes, SHARED_SIZE_BYTES, function) })?;
+        Ok(u32::try_from(bytes).unwrap_or(0))
+    }
+
+    unsafe fn allow_shared_bytes(&self, function: Function, bytes: u32) -> Outcome<()> {
+        let bytes = c_int::try_from(bytes).map_err(|_| ResultCode::INVALID_VALUE)?;
+        let function = function.0 as CUfunction;
+        // SAFETY: the caller's promise.
+        check(unsafe { (self.function_set_attribute)(function, MAX_DYNAMIC_SHARED_BYTES, bytes) })
+    }
+
     unsafe fn launch(
         &self,
         function: Function,
-        dims: LaunchDims,
+        config: LaunchConfig,
         stream: Stream,
         args: &[Arg],
     ) -> Outcome<()> {
-        // Every argument in eight bytes, of which the driver reads as many as the kernel declares.
-        let mut values = [0_u64; MAX_ARGS];
-        let mut pointers = [ptr::null_mut::<c_void>(); MAX_ARGS];
-        if args.len() > MAX_ARGS {
-            return Err(ResultCode::INVALID_VALUE);
-        }
-        for ((value, pointer), arg) in values.iter_mut().zip(&mut pointers).zip(args) {
-            *value = match *arg {
-                Arg::Ptr(at) => at.0,
-                Arg::U32(number) => number.into(),
-                Arg::F32(number) => number.to_bits().into(),
-            };
-            *pointer = ptr::from_mut(value).cast();
-        }
-        let ([gx, gy, gz], [bx, by, bz]) = (dims.grid, dims.block);
-        let (function, stream) = (function.0 as CUfunction, stream.0 as CUstream);
-        let extra = ptr::null_mut();
-        // SAFETY: the caller's promise; a pointer to a value for every argument.
-        check(unsafe {
-            let args = pointers.as_mut_ptr();
-            (self.launch)(function, gx, gy, gz, bx, by, bz, 0, stream, args, extra)
-        })
+        // SAFETY: the caller's promise.
+        unsafe { launch::launch(self, function, config, stream, args) }
     }
 
     fn stream_create(&self) -> Outcome<Stream> {
@@ -366,6 +381,3 @@ impl Driver for NativeDriver {
         check(unsafe { (self.graph_destroy)(graph.0 as CUgraphExec) })
     }
 }
-
-/// More than any kernel takes.
-const MAX_ARGS: usize = 16;

@@ -1,5 +1,8 @@
 //! One good launch of everything.
 
+use std::sync::Arc;
+
+use cuda_kernels::driver::fake::FakeDriver;
 use cuda_kernels::launch::{
     AddInPlace, Argmax, Attention, BLOCK_POSITIONS, CountNonFinite, Embed, Epilogue, Gather,
     HeadNorm, Heads, LaunchCost, Matmul, Paging, RmsNorm, RopeAppend, RopePairing, Swiglu, Weight,
@@ -194,18 +197,24 @@ pub(crate) fn matmul(b: &mut Buffers, weight_type: WeightType, n_rows: usize) ->
 /// The fake driver refuses arguments that are not those of the PTX, so this also proves the ABI.
 #[test]
 fn everything_launches_with_the_arguments_of_its_ptx() {
-    let (fake, device) = fake_device();
-    let kernels = Kernels::load(&device).unwrap();
-    let costs = every_launch(&device, &kernels).unwrap();
-    let mut names: Vec<String> = fake.launches().into_iter().map(|l| l.kernel).collect();
-    assert_eq!(names.len(), costs.len());
+    let mut names = Vec::new();
+    for compute_capability in [(8, 0), (8, 9), (9, 0), (10, 0), (12, 0)] {
+        let fake = Arc::new(FakeDriver::with_devices(1, compute_capability));
+        let device = Device::open_with(fake.clone(), 0).unwrap();
+        let kernels = Kernels::load(&device).unwrap();
+        let costs = every_launch(&device, &kernels).unwrap();
+        let launches = fake.launches();
+        assert_eq!(launches.len(), costs.len());
+        names.extend(launches.into_iter().map(|launch| launch.kernel));
+    }
     names.sort();
     names.dedup();
-    let mut entries: Vec<&str> = super::ptx::texts()
-        .flat_map(|(_, text)| text.split(".entry ").skip(1))
-        .filter_map(|rest| rest.split('(').next())
+    let mut entries: Vec<String> = super::ptx::texts()
+        .flat_map(|module| super::ptx::bodies(module.text))
+        .map(|(name, _)| name.to_owned())
         .collect();
     entries.sort_unstable();
+    entries.dedup();
     assert_eq!(names, entries, "every entry point is launched by something");
 }
 
@@ -234,7 +243,7 @@ fn rows_beyond_a_tile_make_more_blocks() {
             .launch(&kernels)
             .unwrap();
         let launch = fake.launches().pop().unwrap();
-        launched.push((launch.kernel, launch.dims.grid[1]));
+        launched.push((launch.kernel, launch.config.grid[1]));
     }
     let expected = [
         ("rows1", 1),

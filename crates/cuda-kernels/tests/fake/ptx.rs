@@ -19,12 +19,32 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// Every module's stem and text.
-pub(crate) fn texts() -> impl Iterator<Item = (String, &'static str)> {
+/// A module's PTX for one target.
+pub(crate) struct Text {
+    pub(crate) stem: String,
+    /// As "compute_80".
+    pub(crate) target: String,
+    pub(crate) text: &'static str,
+}
+
+/// Every module's PTX, for every target.
+pub(crate) fn texts() -> impl Iterator<Item = Text> {
     files("ptx", "ptx").into_iter().map(|path| {
         let text: &str = fs::read_to_string(&path).unwrap().leak();
-        (name(&path).replace(".compute_80.ptx", ""), text)
+        let name = name(&path);
+        let [stem, target, "ptx"] = name.split('.').collect::<Vec<_>>()[..] else {
+            panic!("{name} is not stem.target.ptx");
+        };
+        let (stem, target) = (stem.to_owned(), target.to_owned());
+        Text { stem, target, text }
     })
+}
+
+/// The entry points of a module, each with what follows its name.
+pub(crate) fn bodies(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split(".entry ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('('))
 }
 
 fn fnv_1a(bytes: &[u8]) -> u64 {
@@ -53,23 +73,30 @@ fn the_manifest_is_up_to_date() {
 
 #[test]
 fn every_kernel_has_its_launcher_and_its_test() {
-    for (stem, text) in texts() {
+    for Text { stem, text, .. } in texts() {
+        let operation = stem.trim_end_matches("_sm90a");
         for path in [
             format!("kernels/{stem}.cu"),
-            format!("src/launch/{stem}.rs"),
-            format!("tests/gpu/{stem}.rs"),
+            format!("src/launch/{operation}.rs"),
+            format!("tests/gpu/{operation}.rs"),
         ] {
             assert!(folder().join(&path).is_file(), "{path}");
         }
-        let first_entry = text.split(".entry ").nth(1).unwrap();
-        assert!(first_entry.starts_with(&stem), "{stem}");
+        let mut entries = bodies(text);
+        assert!(
+            entries.any(|(entry, _)| entry.starts_with(operation)),
+            "{stem}"
+        );
     }
 }
 
 #[test]
-fn the_baseline_is_kept() {
-    for (stem, text) in texts() {
-        assert!(text.starts_with(".version 8.0\n.target sm_80\n"), "{stem}");
+fn every_target_keeps_its_baseline() {
+    for Text { stem, target, text } in texts() {
+        let architecture = target.replace("compute_", "sm_");
+        let header = format!(".version 8.0\n.target {architecture}\n");
+        assert!(text.starts_with(&header), "{stem}.{target}");
+        assert_eq!(stem.ends_with("_sm90a"), target == "compute_90a", "{stem}");
         for forbidden in [
             "sin.approx",
             "cos.approx",
@@ -79,6 +106,18 @@ fn the_baseline_is_kept() {
             "//",
         ] {
             assert!(!text.contains(forbidden), "{forbidden} in {stem}");
+        }
+    }
+}
+
+/// What a chained launch reads before it waits may not be there yet.
+#[test]
+fn kernels_that_release_the_next_also_wait() {
+    for Text { stem, text, .. } in texts() {
+        for (entry, body) in bodies(text) {
+            let releases = body.contains("griddepcontrol.launch_dependents");
+            let waits = body.contains("griddepcontrol.wait");
+            assert!(waits || !releases, "{entry} in {stem}");
         }
     }
 }

@@ -1,0 +1,50 @@
+//! What the fake driver reads in a module.
+
+use crate::driver::Arg;
+
+/// Dynamic shared memory that a block may have without asking.
+const USUAL_SHARED_BYTES: u32 = 48 << 10;
+
+/// An entry point.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) module: usize,
+    pub(super) name: String,
+    pub(super) params: Vec<&'static str>,
+    /// Whether it waits for the launch before, as chained launches must.
+    pub(super) waits: bool,
+    /// Dynamic shared memory that a launch may ask for.
+    pub(super) shared_bytes: u32,
+}
+
+/// Entry points of a PTX text with the types of their parameters.
+pub(super) fn entries(module: usize, ptx: &str) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for rest in ptx.split(".entry ").skip(1) {
+        let (name, rest) = rest.split_once('(').unwrap_or((rest, ""));
+        let params = rest.split(')').next().unwrap_or_default().split(".param ");
+        let params = params.skip(1).map(|param| {
+            let kinds = ["u64", "u32", "f32"];
+            let kind = kinds.into_iter().find(|k| param[1..].starts_with(k));
+            kind.unwrap_or("?")
+        });
+        entries.push(Entry {
+            module,
+            name: name.trim().to_owned(),
+            params: params.collect(),
+            waits: rest.contains("griddepcontrol.wait"),
+            shared_bytes: USUAL_SHARED_BYTES,
+        });
+    }
+    entries
+}
+
+/// The type of an argument as PTX writes it.
+pub(super) fn kind(arg: &Arg) -> &'static str {
+    match arg {
+        Arg::Ptr(_) => "u64",
+        Arg::U32(_) => "u32",
+        Arg::U64(_) => "u64",
+        Arg::F32(_) => "f32",
+    }
+}
