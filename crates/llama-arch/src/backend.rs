@@ -17,7 +17,10 @@ use crate::batch::Batch;
 use crate::config::RopePairing;
 use crate::error::Result;
 use crate::kv_cache::KvLayout;
+use crate::model::{Model, StepState};
+use crate::plan::ExecutorOptions;
 use crate::rope::RopeTable;
+use crate::sampling::{Sampled, Sampler};
 
 /// Rows of a GGUF matrix, still quantised, still in the file's mapping.
 #[derive(Clone, Debug)]
@@ -40,6 +43,18 @@ pub struct MatrixSource {
     pub row_len: usize,
     /// The parts from top to bottom.
     pub parts: Vec<MatrixPart>,
+    /// What its rows are to each other.
+    pub rows: RowKind,
+}
+
+/// What the rows of a matrix are to each other: a backend may store those side by side whose
+/// results meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// Nothing in particular.
+    Single,
+    /// Row `i` of the upper half is the gate of row `i` of the lower half.
+    GateOverUp,
 }
 
 impl MatrixSource {
@@ -251,4 +266,43 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// # Errors
     /// The device failed.
     fn gather(&self, x: &Self::Buffer, rows: &[usize], out: &mut Self::Buffer) -> Result<()>;
+
+    /// Steps in one go, for an executor with these options. `None`: steps are made of the
+    /// operations above.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    fn whole_steps(
+        &self,
+        _model: &Model<Self>,
+        _options: &ExecutorOptions,
+    ) -> Result<Option<Box<dyn WholeSteps<Self>>>> {
+        Ok(None)
+    }
+}
+
+/// Whole steps of a backend that knows a faster way than one operation after the other: fused
+/// kernels, recorded graphs, sampling on the device. The bits are those of the operations.
+pub trait WholeSteps<B: Backend>: Send {
+    /// Starts a step: appends every row to the cache and computes the logits asked for.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn run(&mut self, model: &Model<B>, state: StepState<'_, B>, batch: &Batch) -> Result<()>;
+
+    /// Replaces `out` by the logits of the last step, `[outputs][vocab]`.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn read_logits(&mut self, out: &mut Vec<f32>) -> Result<()>;
+
+    /// Chooses a token from the logits of the last step, of output `i` with the `i`-th sampler for
+    /// the given position; `None`: these samplers want something that only the host can do.
+    ///
+    /// # Errors
+    /// The device failed; a row whose logits are not finite fails alone.
+    fn sample(
+        &mut self,
+        samplers: &mut [(&mut Sampler, usize)],
+    ) -> Result<Option<Vec<Result<Sampled>>>>;
 }

@@ -12,6 +12,7 @@ use crate::config::LlamaConfig;
 use crate::error::Result;
 use crate::model::{Executor, Logits, Model};
 use crate::plan::{ExecutorOptions, weight_bytes};
+use crate::sampling::{Sampled, Sampler};
 use crate::session::Session;
 use crate::trace::Trace;
 
@@ -168,10 +169,28 @@ pub trait Execute: Send {
     /// # Errors
     /// See [`Executor::forward`].
     fn forward(&mut self, batch: &Batch, trace: Option<&mut Trace>) -> Result<Logits<'_>>;
+
+    /// See [`Executor::sample`].
+    ///
+    /// # Errors
+    /// See [`Executor::sample`].
+    fn sample(
+        &mut self,
+        batch: &Batch,
+        samplers: &mut [(&mut Sampler, usize)],
+    ) -> Result<Vec<Result<Sampled>>>;
 }
 
 impl<B: Backend> Execute for Executor<B> {
     fn forward(&mut self, batch: &Batch, trace: Option<&mut Trace>) -> Result<Logits<'_>> {
         Executor::forward(self, batch, trace)
+    }
+
+    fn sample(
+        &mut self,
+        batch: &Batch,
+        samplers: &mut [(&mut Sampler, usize)],
+    ) -> Result<Vec<Result<Sampled>>> {
+        Executor::sample(self, batch, samplers)
     }
 }

@@ -12,17 +12,22 @@
 //!
 //! Per-model differences are data in [`LlamaConfig`] and [`Weights`].
 
+mod buffers;
+
 use std::sync::Arc;
 
 use gguf::GgufFile;
 
-use crate::backend::{AttentionShape, Backend};
+pub(crate) use self::buffers::BufferWidths;
+use self::buffers::Buffers;
+use crate::backend::{AttentionShape, Backend, WholeSteps};
 use crate::batch::{Batch, BatchLimits};
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::kv_cache::{KvLayout, blocks_for};
 use crate::plan::{ExecutorOptions, MemoryPlan};
 use crate::rope::RopeTable;
+use crate::sampling::{Sampled, Sampler};
 use crate::trace::Trace;
 use crate::weights::{LayerWeights, Weights};
 
@@ -66,6 +71,11 @@ impl<B: Backend> Model<B> {
     pub fn backend(&self) -> &B {
         &self.backend
     }
+
+    /// The weights.
+    pub fn weights(&self) -> &Weights<B> {
+        &self.weights
+    }
 }
 
 /// What one step computes for the rows that asked for logits, in the order of
@@ -105,79 +115,21 @@ pub struct Executor<B: Backend> {
     model: Arc<Model<B>>,
     rope: B::Rope,
     cache: B::KvCache,
-    buffers: Buffers<B>,
+    /// For steps made of operations: from the start, or from the first trace of a backend that
+    /// has a faster way.
+    buffers: Option<Buffers<B>>,
+    whole_steps: Option<Box<dyn WholeSteps<B>>>,
     limits: BatchLimits,
     logits: Vec<f32>,
     positions: Vec<u32>,
 }
 
-/// Activations of one step. `r` rows in all, `o` rows with logits.
-struct Buffers<B: Backend> {
-    /// Residual stream, `[r][hidden]`.
-    x: B::Buffer,
-    /// Normed residual, `[r][hidden]`.
-    normed: B::Buffer,
-    /// `[r][q_width + 2 kv_width]`.
-    qkv: B::Buffer,
-    /// Heads after attention, `[r][q_width]`.
-    attended: B::Buffer,
-    /// `[r][2 ffn]`.
-    gate_up: B::Buffer,
-    /// `[r][ffn]`.
-    activated: B::Buffer,
-    /// Rows that want logits, `[o][hidden]`.
-    last: B::Buffer,
-    /// `[o][hidden]`.
-    last_normed: B::Buffer,
-    /// `[o][vocab]`.
-    logits: B::Buffer,
-}
-
-impl<B: Backend> Buffers<B> {
-    fn new(backend: &B, config: &LlamaConfig, limits: &BatchLimits) -> Result<Self> {
-        let widths = BufferWidths::new(config);
-        let rows = |width| backend.buffer(limits.max_rows, width);
-        let outputs = |width| backend.buffer(limits.max_outputs, width);
-        Ok(Self {
-            x: rows(widths.hidden)?,
-            normed: rows(widths.hidden)?,
-            qkv: rows(widths.qkv)?,
-            attended: rows(widths.q)?,
-            gate_up: rows(2 * widths.ffn)?,
-            activated: rows(widths.ffn)?,
-            last: outputs(widths.hidden)?,
-            last_normed: outputs(widths.hidden)?,
-            logits: outputs(widths.vocab)?,
-        })
-    }
-}
-
-/// Widths of the activations of one row.
-pub(crate) struct BufferWidths {
-    hidden: usize,
-    qkv: usize,
-    q: usize,
-    ffn: usize,
-    vocab: usize,
-}
-
-impl BufferWidths {
-    pub(crate) fn new(config: &LlamaConfig) -> Self {
-        Self {
-            hidden: config.hidden,
-            qkv: config.q_width() + 2 * config.kv_width(),
-            q: config.q_width(),
-            ffn: config.ffn,
-            vocab: config.vocab,
-        }
-    }
-
-    /// Bytes of all buffers of an executor.
-    pub(crate) fn bytes(&self, max_rows: usize, max_outputs: usize) -> u64 {
-        let row = 2 * self.hidden + self.qkv + self.q + 3 * self.ffn;
-        let output = 2 * self.hidden + self.vocab;
-        4 * (row as u64 * max_rows as u64 + output as u64 * max_outputs as u64)
-    }
+/// What a step reads and writes beside its batch.
+pub struct StepState<'a, B: Backend> {
+    /// Angles of every position.
+    pub rope: &'a B::Rope,
+    /// Keys and values of earlier positions, and room for those of this step.
+    pub cache: &'a mut B::KvCache,
 }
 
 impl<B: Backend> Executor<B> {
@@ -213,10 +165,16 @@ impl<B: Backend> Executor<B> {
         }
         let factors = &model.weights.rope_factors;
         let table = RopeTable::new(&config.rope, factors, options.context_length);
+        let whole_steps = backend.whole_steps(&model, options)?;
+        let buffers = match whole_steps {
+            Some(_) => None,
+            None => Some(Buffers::new(backend, config, &limits)?),
+        };
         Ok(Self {
             rope: backend.rope(table)?,
             cache: backend.kv_cache(&KvLayout::new(config, limits.n_blocks))?,
-            buffers: Buffers::new(backend, config, &limits)?,
+            buffers,
+            whole_steps,
             limits,
             logits: Vec::new(),
             positions: Vec::new(),
@@ -228,43 +186,112 @@ impl<B: Backend> Executor<B> {
     ///
     /// # Errors
     /// The batch does not fit what the executor was planned for, or the device failed.
-    pub fn forward(&mut self, batch: &Batch, mut trace: Option<&mut Trace>) -> Result<Logits<'_>> {
-        batch.check(&self.limits)?;
-        let model = Arc::clone(&self.model);
-        let Model {
-            backend,
-            config,
-            weights,
-        } = &*model;
-        backend.embed(&weights.token_embd, batch.tokens(), &mut self.buffers.x)?;
-        observe(backend, &mut trace, (None, "embed"), &self.buffers.x)?;
-        for (index, layer) in weights.layers.iter().enumerate() {
-            self.attention(index, layer, batch, &mut trace)?;
-            self.feed_forward(index, layer, &mut trace)?;
-        }
-        self.logits.clear();
-        if !batch.outputs().is_empty() {
-            let Buffers {
-                x,
-                last,
-                last_normed,
-                logits,
-                ..
-            } = &mut self.buffers;
-            backend.gather(x, batch.outputs(), last)?;
-            backend.rms_norm(last, &weights.output_norm, config.rms_eps, last_normed)?;
-            observe(backend, &mut trace, (None, "output_norm"), last_normed)?;
-            backend.matmul(weights.head(), None, last_normed, logits)?;
-            observe(backend, &mut trace, (None, "logits"), logits)?;
-            backend.read(logits, &mut self.logits)?;
-        }
-        self.positions.clear();
-        self.positions
-            .extend(batch.outputs().iter().map(|&row| batch.positions()[row]));
+    pub fn forward(&mut self, batch: &Batch, trace: Option<&mut Trace>) -> Result<Logits<'_>> {
+        self.compute(batch, trace)?;
+        self.read(batch)?;
         Ok(Logits {
             values: &self.logits,
             positions: &self.positions,
         })
+    }
+
+    /// Computes one step and chooses a token for every output: for output `i` by the `i`-th
+    /// sampler, for the position beside it.
+    ///
+    /// # Errors
+    /// As [`Executor::forward`]; a row whose logits are not finite fails alone.
+    pub fn sample(
+        &mut self,
+        batch: &Batch,
+        samplers: &mut [(&mut Sampler, usize)],
+    ) -> Result<Vec<Result<Sampled>>> {
+        self.compute(batch, None)?;
+        if let Some(steps) = &mut self.whole_steps
+            && let Some(sampled) = steps.sample(samplers)?
+        {
+            return Ok(sampled);
+        }
+        self.read(batch)?;
+        let logits = Logits {
+            values: &self.logits,
+            positions: &self.positions,
+        };
+        let choose = |(index, (sampler, position)): (usize, &mut (&mut Sampler, usize))| {
+            Ok(sampler.sample(logits.row(index)?, *position))
+        };
+        Ok(samplers.iter_mut().enumerate().map(choose).collect())
+    }
+
+    fn compute(&mut self, batch: &Batch, trace: Option<&mut Trace>) -> Result<()> {
+        batch.check(&self.limits)?;
+        self.logits.clear();
+        if let (Some(steps), None) = (&mut self.whole_steps, &trace) {
+            let state = StepState {
+                rope: &self.rope,
+                cache: &mut self.cache,
+            };
+            return steps.run(&self.model, state, batch);
+        }
+        let model = Arc::clone(&self.model);
+        let mut buffers = match self.buffers.take() {
+            Some(buffers) => buffers,
+            None => Buffers::new(&model.backend, &model.config, &self.limits)?,
+        };
+        let mut trace = trace;
+        let computed = self.operations(&model, &mut buffers, batch, &mut trace);
+        self.buffers = Some(buffers);
+        computed
+    }
+
+    /// The logits of the last step, unless its operations have read them already.
+    fn read(&mut self, batch: &Batch) -> Result<()> {
+        self.positions.clear();
+        self.positions
+            .extend(batch.outputs().iter().map(|&row| batch.positions()[row]));
+        match &mut self.whole_steps {
+            Some(steps) if self.logits.is_empty() && !batch.outputs().is_empty() => {
+                steps.read_logits(&mut self.logits)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The step, one operation after the other.
+    fn operations(
+        &mut self,
+        model: &Model<B>,
+        buffers: &mut Buffers<B>,
+        batch: &Batch,
+        trace: &mut Option<&mut Trace>,
+    ) -> Result<()> {
+        let Model {
+            backend,
+            config,
+            weights,
+        } = model;
+        backend.embed(&weights.token_embd, batch.tokens(), &mut buffers.x)?;
+        observe(backend, trace, (None, "embed"), &buffers.x)?;
+        for (index, layer) in weights.layers.iter().enumerate() {
+            self.attention(index, layer, batch, (buffers, trace))?;
+            feed_forward(model, index, layer, (buffers, trace))?;
+        }
+        if batch.outputs().is_empty() {
+            return Ok(());
+        }
+        let Buffers {
+            x,
+            last,
+            last_normed,
+            logits,
+            ..
+        } = buffers;
+        backend.gather(x, batch.outputs(), last)?;
+        backend.rms_norm(last, &weights.output_norm, config.rms_eps, last_normed)?;
+        observe(backend, trace, (None, "output_norm"), last_normed)?;
+        backend.matmul(weights.head(), None, last_normed, logits)?;
+        observe(backend, trace, (None, "logits"), logits)?;
+        backend.read(logits, &mut self.logits)?;
+        Ok(())
     }
 
     fn attention(
@@ -272,7 +299,7 @@ impl<B: Backend> Executor<B> {
         index: usize,
         layer: &LayerWeights<B>,
         batch: &Batch,
-        trace: &mut Option<&mut Trace>,
+        (buffers, trace): (&mut Buffers<B>, &mut Option<&mut Trace>),
     ) -> Result<()> {
         let Model {
             backend, config, ..
@@ -283,7 +310,7 @@ impl<B: Backend> Executor<B> {
             qkv,
             attended,
             ..
-        } = &mut self.buffers;
+        } = buffers;
         let shape = attention_shape(config);
         let at = |op| (Some(index), op);
         backend.rms_norm(x, &layer.attn_norm, config.rms_eps, normed)?;
@@ -301,33 +328,33 @@ impl<B: Backend> Executor<B> {
         backend.matmul_add(&layer.attn_output, attended, x)?;
         observe(backend, trace, at("attn_residual"), x)
     }
+}
 
-    fn feed_forward(
-        &mut self,
-        index: usize,
-        layer: &LayerWeights<B>,
-        trace: &mut Option<&mut Trace>,
-    ) -> Result<()> {
-        let Model {
-            backend, config, ..
-        } = &*self.model;
-        let Buffers {
-            x,
-            normed,
-            gate_up,
-            activated,
-            ..
-        } = &mut self.buffers;
-        let at = |op| (Some(index), op);
-        backend.rms_norm(x, &layer.ffn_norm, config.rms_eps, normed)?;
-        observe(backend, trace, at("ffn_norm"), normed)?;
-        backend.matmul(&layer.gate_up, None, normed, gate_up)?;
-        observe(backend, trace, at("gate_up"), gate_up)?;
-        backend.swiglu(gate_up, activated)?;
-        observe(backend, trace, at("swiglu"), activated)?;
-        backend.matmul_add(&layer.ffn_down, activated, x)?;
-        observe(backend, trace, at("ffn_residual"), x)
-    }
+fn feed_forward<B: Backend>(
+    model: &Model<B>,
+    index: usize,
+    layer: &LayerWeights<B>,
+    (buffers, trace): (&mut Buffers<B>, &mut Option<&mut Trace>),
+) -> Result<()> {
+    let Model {
+        backend, config, ..
+    } = model;
+    let Buffers {
+        x,
+        normed,
+        gate_up,
+        activated,
+        ..
+    } = buffers;
+    let at = |op| (Some(index), op);
+    backend.rms_norm(x, &layer.ffn_norm, config.rms_eps, normed)?;
+    observe(backend, trace, at("ffn_norm"), normed)?;
+    backend.matmul(&layer.gate_up, None, normed, gate_up)?;
+    observe(backend, trace, at("gate_up"), gate_up)?;
+    backend.swiglu(gate_up, activated)?;
+    observe(backend, trace, at("swiglu"), activated)?;
+    backend.matmul_add(&layer.ffn_down, activated, x)?;
+    observe(backend, trace, at("ffn_residual"), x)
 }
 
 /// How attention divides a QKV row of this model.

@@ -133,8 +133,7 @@ impl Session {
         // At least one token must be computed: its logits are not kept.
         let common = common.min(prompt.len() - 1);
         self.truncate(common);
-        let logits = self.prefill(&prompt[common..])?;
-        let first = sampler.sample(logits, prompt.len());
+        let first = self.append_and_sample(&prompt[common..], &mut sampler)?;
         Ok(Generation {
             session: self,
             sampler,
@@ -163,6 +162,26 @@ impl Session {
 
     fn append(&mut self, tokens: &[u32], trace: Option<&mut Trace>) -> Result<&[f32]> {
         self.check_room(self.cached.len(), tokens)?;
+        let last = self.append_all_but_the_last_chunk(tokens)?;
+        let logits = self.executor.forward(&self.batch, trace)?;
+        self.cached.extend_from_slice(last);
+        logits.row(0)
+    }
+
+    /// Appends tokens and chooses the one after them.
+    fn append_and_sample(&mut self, tokens: &[u32], sampler: &mut Sampler) -> Result<Sampled> {
+        self.check_room(self.cached.len(), tokens)?;
+        let last = self.append_all_but_the_last_chunk(tokens)?;
+        let position = self.cached.len() + last.len();
+        let sampled = self
+            .executor
+            .sample(&self.batch, &mut [(sampler, position)])?;
+        self.cached.extend_from_slice(last);
+        sampled.into_iter().next().unwrap_or(Err(Error::EmptyPrompt))
+    }
+
+    /// Returns the last chunk, which the batch then holds.
+    fn append_all_but_the_last_chunk<'a>(&mut self, tokens: &'a [u32]) -> Result<&'a [u32]> {
         let (before, last) = tokens.split_at((tokens.len() - 1) / self.chunk * self.chunk);
         for chunk in before.chunks(self.chunk) {
             self.fill_batch(chunk, Outputs::None)?;
@@ -170,9 +189,7 @@ impl Session {
             self.cached.extend_from_slice(chunk);
         }
         self.fill_batch(last, Outputs::Last)?;
-        let logits = self.executor.forward(&self.batch, trace)?;
-        self.cached.extend_from_slice(last);
-        logits.row(0)
+        Ok(last)
     }
 
     fn fill_batch(&mut self, tokens: &[u32], outputs: Outputs) -> Result<()> {
@@ -225,8 +242,8 @@ impl Generation<'_> {
             self.finish = Some(Finish::ContextFull);
             return Ok(());
         }
-        let logits = self.session.decode(id)?;
-        self.next = Some(self.sampler.sample(logits, position));
+        let sampled = self.session.append_and_sample(&[id], &mut self.sampler)?;
+        self.next = Some(sampled);
         Ok(())
     }
 }

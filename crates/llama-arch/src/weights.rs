@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use gguf::{GgufFile, TensorView};
 
-use crate::backend::{Backend, MatrixPart, MatrixSource};
+use crate::backend::{Backend, MatrixPart, MatrixSource, RowKind};
 use crate::config::{LlamaConfig, Presence, RopeScaling};
 use crate::error::{Error, Result};
 use crate::rope::RopeFactors;
@@ -129,7 +129,7 @@ impl<B: Backend> Binder<'_, B> {
                     (name("attn_v.weight"), kv),
                 ]
             };
-        self.stack(parts, config.hidden)
+        self.stack(parts, config.hidden, RowKind::Single)
     }
 
     fn gate_up(
@@ -150,7 +150,7 @@ impl<B: Backend> Binder<'_, B> {
         } else {
             &[(gate, ffn), (up, ffn)]
         };
-        self.stack(parts, hidden)
+        self.stack(parts, hidden, RowKind::GateOverUp)
     }
 
     fn qkv_bias(
@@ -220,13 +220,19 @@ impl<B: Backend> Binder<'_, B> {
     }
 
     fn matrix(&mut self, name: &str, row_len: usize, n_rows: usize) -> Result<B::Matrix> {
-        self.stack(&[(name.to_owned(), n_rows)], row_len)
+        self.stack(&[(name.to_owned(), n_rows)], row_len, RowKind::Single)
     }
 
-    fn stack(&mut self, parts: &[(String, usize)], row_len: usize) -> Result<B::Matrix> {
+    fn stack(
+        &mut self,
+        parts: &[(String, usize)],
+        row_len: usize,
+        rows: RowKind,
+    ) -> Result<B::Matrix> {
         let mut source = MatrixSource {
             row_len,
             parts: Vec::with_capacity(parts.len()),
+            rows,
         };
         for (name, n_rows) in parts {
             let tensor = self.take(name, &[row_len as u64, *n_rows as u64])?;

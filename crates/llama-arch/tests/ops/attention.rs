@@ -21,6 +21,9 @@ const TURNED_BAR: f64 = 1e-8;
 /// Scores of thousands: the exponential multiplies their rounding.
 const WIDE_BAR: f64 = 1e-6;
 
+/// Weights of positions that are rounded to f16.
+const F16_BAR: f64 = 1e-6;
+
 /// What queries, keys and values are like.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Data {
@@ -46,7 +49,7 @@ const DATA: [Data; 6] = [
 ];
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
-    let mut rng = Rng::new(8);
+    let mut rng = report.rng(8);
     let heads = [
         (1, 1),
         (2, 1),
@@ -129,6 +132,7 @@ fn check_data<B: Backend>(
     } else {
         BAR
     };
+    let bar = report.bar(bar, F16_BAR);
     setup.check(backends, report, (&data, expected, bar));
 }
 
@@ -167,7 +171,8 @@ fn check_turned<B: Backend>(backends: &[Vec<B>], report: &mut Report, rng: &mut 
                     rope,
                 };
                 let expected = setup.expected(|row, at| naive::rope(row, at, theta, &shape));
-                setup.check(backends, report, (&"turned", expected, TURNED_BAR));
+                let bar = report.bar(TURNED_BAR, F16_BAR);
+                setup.check(backends, report, (&"turned", expected, bar));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::harness::{Case, Report, output};
 use crate::weights::{Weights, row_lens, types};
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
-    let mut rng = Rng::new(1);
+    let mut rng = report.rng(1);
     for tensor_type in types() {
         let row_lens = rng.picks(&row_lens(tensor_type, 1024), 12);
         let vocabs = rng.picks(&sizes(6), 12);

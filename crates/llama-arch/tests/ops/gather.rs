@@ -2,12 +2,12 @@
 
 use llama_arch::backend::Backend;
 
-use crate::cases::{Pattern, Rng, sizes};
+use crate::cases::{Pattern, sizes};
 use crate::harness::{Case, Report, input, output};
 use crate::naive;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
-    let mut rng = Rng::new(2);
+    let mut rng = report.rng(2);
     let widths = rng.picks(&sizes(10), 120);
     let heights = rng.picks(&sizes(5), 120);
     for (width, height) in widths.into_iter().zip(heights) {

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use llama_arch::backend::Backend;
 
+use crate::cases::Rng;
+
 /// NMSE of operations that only round a few times: norms, RoPE, activations.
 pub(crate) const ELEMENTWISE_BAR: f64 = 1e-10;
 
@@ -92,10 +94,18 @@ pub(crate) struct Case<L> {
     pub(crate) bar: f64,
 }
 
+/// Where cases run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Device {
+    Cpu,
+    Cuda,
+}
+
 /// The outcome of one operation's cases.
 pub(crate) struct Report {
     op: &'static str,
-    device: &'static str,
+    device: Device,
+    round: u64,
     cases: usize,
     worst: f64,
     failures: Vec<String>,
@@ -103,15 +113,34 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(op: &'static str, device: &'static str) -> Self {
+    pub(crate) fn new(op: &'static str, device: Device) -> Self {
         let started = Instant::now();
         Self {
             op,
             device,
+            round: 0,
             cases: 0,
             worst: 0.0,
             failures: Vec::new(),
             started,
+        }
+    }
+
+    /// The next data for the same cases.
+    pub(crate) fn next_round(&mut self) {
+        self.round += 1;
+    }
+
+    /// Random numbers of this round.
+    pub(crate) fn rng(&self, seed: u64) -> Rng {
+        Rng::new(seed + 1000 * self.round)
+    }
+
+    /// The bar of an operation whose inputs are f32 on the CPU and f16 on a GPU's tensor cores.
+    pub(crate) fn bar(&self, f32_bar: f64, f16_bar: f64) -> f64 {
+        match self.device {
+            Device::Cpu => f32_bar,
+            Device::Cuda => f16_bar,
         }
     }
 
@@ -217,14 +246,20 @@ impl Report {
         let Self {
             op,
             device,
+            round,
             cases,
             worst,
             failures,
             started,
         } = self;
         let seconds = started.elapsed().as_secs_f64();
+        let device = match device {
+            Device::Cpu => "cpu",
+            Device::Cuda => "cuda",
+        };
         let line = format!(
-            "{op:11} {device:4} {cases:5} cases, worst NMSE {worst:.1e}, {seconds:4.1} s\n"
+            "{op:11} {device:4} {cases:5} cases in {round} rounds, worst NMSE {worst:.1e}, \
+             {seconds:4.1} s\n"
         );
         let _ = std::io::stderr().write_all(line.as_bytes());
         let shown = failures.len().min(FAILURES_SHOWN);

@@ -8,7 +8,7 @@ use crate::harness::{Case, ELEMENTWISE_BAR, Report, same_bits, updated};
 use crate::naive;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
-    let mut rng = Rng::new(4);
+    let mut rng = report.rng(4);
     for pattern in Pattern::ALL {
         for head_dim in [8, 32, 64, 80, 96, 128] {
             for (n_heads, n_kv_heads) in [(1, 1), (4, 2), (7, 1), (8, 8), (16, 2)] {

@@ -11,6 +11,9 @@ use crate::weights::{Weights, row_lens, types};
 /// For f32 activations against f64 on the same decoded weights.
 const BAR: f64 = 1e-9;
 
+/// For activations that are rounded to f16.
+const F16_BAR: f64 = 1e-5;
+
 #[derive(Clone, Copy, Debug)]
 enum Variant {
     Plain,
@@ -21,7 +24,7 @@ enum Variant {
 const VARIANTS: [Variant; 3] = [Variant::Plain, Variant::Bias, Variant::Add];
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
-    let mut rng = Rng::new(6);
+    let mut rng = report.rng(6);
     for tensor_type in types() {
         let n = 48;
         let inputs = rng.picks(&row_lens(tensor_type, 2048), n);
@@ -121,7 +124,7 @@ fn check_one<B: Backend>(
         label,
         width: n_outputs,
         expected,
-        bar: BAR,
+        bar: report.bar(BAR, F16_BAR),
     };
     report.check(backends, &case, |backend, rows| {
         let matrix = backend.matrix(weights.source.clone()).unwrap();

@@ -2,12 +2,12 @@
 
 use llama_arch::backend::Backend;
 
-use crate::cases::{Pattern, Rng, sizes};
+use crate::cases::{Pattern, sizes};
 use crate::harness::{Case, ELEMENTWISE_BAR, Report, input, output};
 use crate::naive;
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
-    let mut rng = Rng::new(3);
+    let mut rng = report.rng(3);
     for pattern in Pattern::ALL {
         let widths = rng.picks(&sizes(13), 40);
         let heights = rng.picks(&sizes(4), 40);

@@ -25,7 +25,7 @@ pub(crate) fn table(shape: &AttentionShape, theta: f32, n_positions: usize) -> R
 
 pub(crate) fn check<B: Backend>(backends: &[Vec<B>], report: &mut Report) {
     check_golden(backends, report);
-    let mut rng = Rng::new(7);
+    let mut rng = report.rng(7);
     check_rounding(backends, report);
     for pattern in [
         Pattern::Normal,

@@ -1,7 +1,7 @@
 //! Weight matrices of every type, with their values.
 
 use gguf::TensorType;
-use llama_arch::backend::{MatrixPart, MatrixSource};
+use llama_arch::backend::{MatrixPart, MatrixSource, RowKind};
 
 use crate::cases::{Rng, sizes};
 
@@ -29,6 +29,7 @@ impl Weights {
     /// Random weights; `parts` are types and rows, from top to bottom.
     pub(crate) fn new(rng: &mut Rng, parts: &[(TensorType, usize)], row_len: usize) -> Self {
         let mut source = MatrixSource {
+            rows: RowKind::Single,
             row_len,
             parts: Vec::new(),
         };
