@@ -18,7 +18,7 @@ use crate::config::RopePairing;
 use crate::error::Result;
 use crate::kv_cache::KvLayout;
 use crate::model::{Model, StepState};
-use crate::plan::ExecutorOptions;
+use crate::plan::{ExecutorOptions, HOST_CHUNK_ROWS};
 use crate::rope::RopeTable;
 use crate::sampling::{Sampled, Sampler};
 
@@ -117,6 +117,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// The device in a few words, for logs and reports.
     fn description(&self) -> String;
+
+    /// Rows of a prefill chunk that keep this device busy.
+    fn chunk_rows(&self) -> usize {
+        HOST_CHUNK_ROWS
+    }
 
     /// Bytes free for weights, cache and activations: what a plan is checked against before
     /// anything is allocated. `None`: the host's memory, which is its own affair.

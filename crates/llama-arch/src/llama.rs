@@ -119,12 +119,22 @@ impl LlamaModel {
         self.runtime.free_bytes()
     }
 
+    /// Rows of a prefill chunk that keep the device busy.
+    pub fn chunk_rows(&self) -> usize {
+        self.runtime.chunk_rows()
+    }
+
+    /// What [`LlamaModel::session`] is planned for.
+    pub fn session_options(&self, context_length: usize) -> ExecutorOptions {
+        ExecutorOptions::single(context_length).with_chunk(self.chunk_rows())
+    }
+
     /// A session for one sequence of up to `context_length` positions.
     ///
     /// # Errors
     /// [`crate::Error::ContextTooLong`], or the device is out of memory.
     pub fn session(&self, context_length: usize) -> Result<Session> {
-        let options = ExecutorOptions::single(context_length);
+        let options = self.session_options(context_length);
         Ok(Session::new(
             self.executor(&options)?,
             &self.config,
@@ -145,6 +155,7 @@ impl LlamaModel {
 trait Runtime: Send + Sync {
     fn executor(self: Arc<Self>, options: &ExecutorOptions) -> Result<Box<dyn Execute>>;
     fn description(&self) -> String;
+    fn chunk_rows(&self) -> usize;
     fn free_bytes(&self) -> Result<Option<u64>>;
 }
 
@@ -155,6 +166,10 @@ impl<B: Backend> Runtime for Model<B> {
 
     fn description(&self) -> String {
         self.backend().description()
+    }
+
+    fn chunk_rows(&self) -> usize {
+        self.backend().chunk_rows()
     }
 
     fn free_bytes(&self) -> Result<Option<u64>> {

@@ -8,8 +8,8 @@ use crate::kv_cache::{KvLayout, blocks_for};
 use crate::model::BufferWidths;
 use crate::rope::RopeTable;
 
-/// Rows of a prefill chunk, unless asked otherwise.
-const DEFAULT_MAX_ROWS: usize = 128;
+/// Rows of a prefill chunk on the host's processor.
+pub(crate) const HOST_CHUNK_ROWS: usize = 128;
 
 /// What an executor is planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +30,30 @@ impl ExecutorOptions {
         Self {
             context_length,
             max_sequences: 1,
-            max_rows: DEFAULT_MAX_ROWS,
+            max_rows: HOST_CHUNK_ROWS,
             max_outputs: 1,
         }
     }
 
     /// `max_sequences` sequences side by side.
     pub fn batch(context_length: usize, max_sequences: usize) -> Self {
-        let max_rows = DEFAULT_MAX_ROWS.max(max_sequences);
+        let max_rows = HOST_CHUNK_ROWS.max(max_sequences);
         Self {
             context_length,
             max_sequences,
             max_rows,
             max_outputs: max_sequences,
+        }
+    }
+
+    /// Steps of up to `rows` rows, as far as the context holds them: what a device with more
+    /// arithmetic than the host wants ([`crate::LlamaModel::chunk_rows`]).
+    #[must_use]
+    pub fn with_chunk(self, rows: usize) -> Self {
+        let useful = self.context_length.saturating_mul(self.max_sequences);
+        Self {
+            max_rows: rows.min(useful).max(self.max_sequences),
+            ..self
         }
     }
 }

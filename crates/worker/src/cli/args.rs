@@ -122,7 +122,8 @@ impl ContextArg {
     pub(crate) fn session(self, file: &ModelFile, model: &LlamaModel) -> Result<Session> {
         let context = self.or_default(model.config().context_length);
         let about = |error: llama_arch::Error| file.about(error);
-        let plan = MemoryPlan::for_model(&file.file, context).map_err(about)?;
+        let options = model.session_options(context);
+        let plan = MemoryPlan::new(&file.file, model.config(), &options).map_err(about)?;
         load::check_host_memory(&plan, model).map_err(|failure| file.about(failure))?;
         model.session(context).map_err(about)
     }

@@ -221,6 +221,7 @@ impl Args {
             1 => ExecutorOptions::single(context),
             _ => ExecutorOptions::batch(context, batch),
         };
+        let options = options.with_chunk(model.chunk_rows());
         let mut runner = Runner::new(file, model, options)?;
         runner.fill(depth)?;
         let mut results = Vec::new();
