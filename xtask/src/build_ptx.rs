@@ -1,11 +1,12 @@
-//! `cargo xtask build-ptx`: compiles the kernels to the PTX that is committed beside them.
+//! `cargo xtask build-ptx`: compiles the kernels to what is committed beside them: PTX that every
+//! driver compiles, and machine code ("cubins") that saves drivers of this nvcc's time the work.
 //!
 //! Users need a driver, not a compiler: it is only who changes a kernel that needs nvcc. Options:
 //! `--check` compares instead of writing, `--nvcc PATH` and `--ptxas PATH` name the compilers.
 //!
-//! Every kernel is compiled for `compute_80`. One that uses what only newer devices have is listed
-//! in [`ALSO_NEWER`] and compiled for `compute_90` as well. A source `NAME_sm90a.cu` is compiled for
-//! compute capability 9.0 alone.
+//! Every kernel is compiled for `compute_80`. One that uses what only newer devices have is
+//! listed in [`ALSO_NEWER`] and compiled for `compute_90` as well. A source `NAME_sm90a.cu` is
+//! compiled for compute capability 9.0 alone.
 //!
 //! nvcc stamps its own version on what it writes, and drivers refuse PTX from a future they do
 //! not know. The kernels are written to an old instruction set, so their PTX is stamped with that
@@ -97,10 +98,13 @@ fn build(folder: &Path, options: &Options) -> Result<()> {
     };
     let ptx_folder = folder.join("ptx");
     fs::create_dir_all(&ptx_folder)?;
-    for stale in list(&ptx_folder, "ptx")? {
+    let cubin_folder = folder.join("cubin");
+    fs::create_dir_all(&cubin_folder)?;
+    for stale in outputs(&ptx_folder, &cubin_folder)? {
         fs::remove_file(stale)?;
     }
     compile_all(&nvcc, folder, &ptx_folder)?;
+    assemble_cubins(&nvcc, &ptx_folder, &cubin_folder)?;
     let manifest = Manifest::of(folder, &nvcc.version)?;
     fs::write(manifest::path(folder), manifest.to_string())?;
     println!("{} modules by nvcc {}", count(folder)?, nvcc.version);
@@ -118,12 +122,12 @@ fn check(folder: &Path, options: &Options) -> Result<()> {
         let again = "run `cargo xtask build-ptx` and commit what it writes";
         return Err(format!("{}\n{again}", problems.join("\n")).into());
     }
-    println!("sources and PTX are those of the manifest");
+    println!("sources, PTX and cubins are those of the manifest");
 
     match Nvcc::find(options.nvcc.as_deref())? {
         None => println!("not rebuilt: no nvcc (--nvcc PATH, CUDA_HOME, PATH)"),
         Some(nvcc) if nvcc.version != committed.nvcc => println!(
-            "not rebuilt: this is nvcc {}, the PTX is by {}",
+            "not rebuilt: this is nvcc {}, what is committed is by {}",
             nvcc.version, committed.nvcc
         ),
         Some(nvcc) => rebuild_and_compare(&nvcc, folder)?,
@@ -136,17 +140,19 @@ fn check(folder: &Path, options: &Options) -> Result<()> {
 }
 
 fn rebuild_and_compare(nvcc: &Nvcc, folder: &Path) -> Result<()> {
-    let rebuilt = workspace::root().join("target/ptx-rebuilt");
-    if rebuilt.is_dir() {
-        fs::remove_dir_all(&rebuilt)?;
+    let again = workspace::root().join("target/ptx-rebuilt");
+    if again.is_dir() {
+        fs::remove_dir_all(&again)?;
     }
-    fs::create_dir_all(&rebuilt)?;
-    compile_all(nvcc, folder, &rebuilt)?;
+    fs::create_dir_all(&again)?;
+    compile_all(nvcc, folder, &again)?;
+    assemble_cubins(nvcc, &again, &again)?;
     let names = |paths: &[PathBuf]| -> Vec<_> {
         let names = paths.iter().filter_map(|path| path.file_name());
         names.map(ToOwned::to_owned).collect()
     };
-    let (committed, rebuilt) = (list(&folder.join("ptx"), "ptx")?, list(&rebuilt, "ptx")?);
+    let committed = outputs(&folder.join("ptx"), &folder.join("cubin"))?;
+    let rebuilt = outputs(&again, &again)?;
     if names(&committed) != names(&rebuilt) {
         return Err("a rebuild makes other files than those committed".into());
     }
@@ -191,6 +197,31 @@ fn compile_all(nvcc: &Nvcc, folder: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Machine code of every PTX for the devices that run no other variant of it.
+fn assemble_cubins(nvcc: &Nvcc, ptx: &Path, out: &Path) -> Result<()> {
+    for path in list(ptx, "ptx")? {
+        let target = target_of(&path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.split('.').next().unwrap_or_default();
+        let more_special = &targets(stem)[1..];
+        for arch in target.assemble_for {
+            let is_taken = |other: &Target| other.assemble_for.contains(arch);
+            if target.name == BASELINE.name && more_special.iter().any(is_taken) {
+                continue;
+            }
+            let cubin = out.join(format!("{stem}.{arch}.cubin"));
+            assemble(&nvcc.ptxas(), arch, &path, &cubin)?;
+        }
+    }
+    Ok(())
+}
+
+fn assemble(ptxas: &Path, arch: &str, ptx: &Path, out: &Path) -> Result<()> {
+    let mut command = Command::new(ptxas);
+    let command = command.arg(format!("-arch={arch}")).arg(ptx);
+    run_quietly(command.arg("-o").arg(out)).map(drop)
+}
+
 /// Without what names the compiler or the machine, and with the version that the code needs.
 fn normalise(ptx: &str) -> Result<String> {
     let mut text = String::with_capacity(ptx.len());
@@ -219,13 +250,7 @@ fn assemble_all(ptxas: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(workspace::root().join("target"))?;
     for path in list(&folder.join("ptx"), "ptx")? {
         for arch in target_of(&path)?.assemble_for {
-            let mut command = Command::new(ptxas);
-            command
-                .arg(format!("-arch={arch}"))
-                .arg(&path)
-                .arg("-o")
-                .arg(&out);
-            run_quietly(&mut command)?;
+            assemble(ptxas, arch, &path, &out)?;
         }
     }
     println!("assembled by ptxas {}", tools::PTXAS);
@@ -242,6 +267,13 @@ fn target_of(path: &Path) -> Result<Target> {
 
 fn count(folder: &Path) -> Result<usize> {
     Ok(list(&folder.join("ptx"), "ptx")?.len())
+}
+
+/// Everything that was built.
+fn outputs(ptx: &Path, cubin: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = list(ptx, "ptx")?;
+    paths.extend(list(cubin, "cubin")?);
+    Ok(paths)
 }
 
 /// The files of a folder with an extension, by name.

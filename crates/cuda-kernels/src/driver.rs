@@ -126,6 +126,8 @@ pub trait Driver: Send + Sync {
 
     /// `cuModuleLoadDataEx`; the compiler's words go to `log`.
     fn module_load(&self, ptx: &CStr, log: &mut String) -> Outcome<Module>;
+    /// `cuModuleLoadData` of machine code, which says itself how long it is: it must be whole.
+    unsafe fn module_load_cubin(&self, cubin: &[u8]) -> Outcome<Module>;
     /// `cuModuleUnload`
     unsafe fn module_unload(&self, module: Module) -> Outcome<()>;
     /// `cuModuleGetFunction`

@@ -1,7 +1,8 @@
 //! The kernels of a transformer step for NVIDIA GPUs, and typed functions that launch them.
 //!
-//! Neither building nor linking needs CUDA: the kernels are PTX text inside this crate, and the
-//! driver is looked up at run time. [`probe`] says what is there without ever panicking.
+//! Neither building nor linking needs CUDA: the kernels are PTX text and machine code inside this
+//! crate, and the driver is looked up at run time. [`probe`] says what is there without ever
+//! panicking.
 //!
 //! ```no_run
 //! use cuda_kernels::{Device, Kernels, launch::Swiglu};

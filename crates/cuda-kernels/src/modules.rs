@@ -6,7 +6,7 @@
 
 mod load;
 
-use self::load::{LoadedModule, Loader, Module, Variant};
+use self::load::{Aligned, Cubin, LoadedModule, Loader, Module, Variant};
 use crate::device::Device;
 use crate::error::CudaError;
 use crate::weight_type::WeightType;
@@ -39,15 +39,27 @@ pub struct Kernels {
 /// A module with its variants, from the most general on.
 macro_rules! module {
     ($stem:literal) => {
-        module!($stem, "80")
+        module!(@ $stem, "80": ["80", "90"])
     };
-    ($stem:literal, $($target:literal),+) => {{
+    ($stem:literal, "80", "90") => {
+        module!(@ $stem, "80": ["80"], "90": ["90"])
+    };
+    ($stem:literal, "90a") => {
+        module!(@ $stem, "90a": ["90a"])
+    };
+    (@ $stem:literal, $($target:literal: [$($machine:literal),+]),+) => {{
         static VARIANTS: &[Variant] = &[$(Variant {
             target: $target,
             ptx: concat!(
                 include_str!(concat!("../ptx/", $stem, ".compute_", $target, ".ptx")),
                 "\0"
             ),
+            cubins: &[$(Cubin {
+                machine: $machine,
+                code: &Aligned(*include_bytes!(
+                    concat!("../cubin/", $stem, ".sm_", $machine, ".cubin")
+                )),
+            }),+],
         }),+];
         Module {
             name: $stem,
@@ -78,7 +90,8 @@ macro_rules! per_type {
 }
 
 impl Kernels {
-    /// Loads the kernels onto a device. The driver compiles them, and remembers the result.
+    /// Loads the kernels onto a device: machine code where there is some that it takes, else PTX,
+    /// which the driver compiles, and remembers the result.
     ///
     /// # Errors
     /// [`CudaError::UnsupportedPtx`], [`CudaError::ModuleRejected`],

@@ -1,4 +1,4 @@
-//! Which sources the committed PTX was made from, as hashes: what can be checked without nvcc.
+//! Which sources the committed PTX and cubins were made from, as hashes: what can be checked without nvcc.
 
 use std::fmt;
 use std::fs;
@@ -29,6 +29,7 @@ impl Manifest {
             ("kernels", "cu"),
             ("kernels/include", "cuh"),
             ("ptx", "ptx"),
+            ("cubin", "cubin"),
         ] {
             for path in list(&folder.join(subfolder), extension)? {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -53,7 +54,7 @@ impl Manifest {
             match now.files.iter().find(|(other, _)| other == path) {
                 None => problems.push(format!("{path} is in the manifest, but not there")),
                 Some((_, other)) if other != hash => {
-                    problems.push(format!("{path} is not what the PTX was made from"));
+                    problems.push(format!("{path} is not what was built, or built from"));
                 }
                 Some(_) => {}
             }

@@ -75,6 +75,11 @@ impl Nvcc {
         }
     }
 
+    /// The assembler of the same version.
+    pub(super) fn ptxas(&self) -> PathBuf {
+        self.path.with_file_name("ptxas")
+    }
+
     /// A command line that begins with its include folders.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);

@@ -2,17 +2,17 @@
 //! every call, and fails or hangs where it is told to.
 //!
 //! It is strict where the real one is lenient: arguments of a launch must have the types that the
-//! kernel's PTX declares, addresses must lie in live allocations, shared memory must have been
+//! kernel's PTX declares (cubins declare nothing), addresses must lie in live allocations, shared memory must have been
 //! allowed, and only a kernel that waits for the one before may be chained to it.
 
 mod calls;
-mod ptx;
+mod module;
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use self::ptx::Entry;
-use super::{Arg, DevicePtr, Function, LaunchConfig, Outcome, ResultCode};
+use self::module::Entry;
+use super::{Arg, DevicePtr, Function, LaunchConfig, Module, Outcome, ResultCode};
 
 /// The driver. See the module.
 #[derive(Debug, Default)]
@@ -41,6 +41,7 @@ struct State {
     memory: BTreeMap<u64, Vec<u8>>,
     memory_bytes: Option<u64>,
     device: Option<(usize, i32, i32)>,
+    version: Option<i32>,
     entries: Vec<Entry>,
     launches: Vec<Launched>,
     live_handles: usize,
@@ -48,6 +49,7 @@ struct State {
 
 /// Where the first allocation lies, and what every one is aligned to.
 const ALIGNMENT: u64 = 256;
+
 impl FakeDriver {
     /// One device of compute capability 9.0 with 1 GiB, CUDA 12.4.
     pub fn new() -> Self {
@@ -76,6 +78,11 @@ impl FakeDriver {
     pub fn release(&self) {
         self.state().hanging = None;
         self.released.notify_all();
+    }
+
+    /// Makes it a driver for this CUDA version, as 1000 major + 10 minor.
+    pub fn set_version(&self, version: i32) {
+        self.state().version = Some(version);
     }
 
     /// Bytes of the device's memory.
@@ -147,6 +154,14 @@ impl State {
     fn free_bytes(&self) -> u64 {
         let used: u64 = self.memory.values().map(|bytes| bytes.len() as u64).sum();
         self.memory_bytes.unwrap_or(1 << 30).saturating_sub(used)
+    }
+
+    /// A new module with these entry points.
+    fn add_module(&mut self, entries: impl FnOnce(usize) -> Vec<Entry>) -> Module {
+        self.live_handles += 1;
+        let module = self.entries.last().map_or(1, |entry| entry.module + 1);
+        self.entries.extend(entries(module));
+        Module(module)
     }
 
     fn entry(&mut self, function: Function) -> Outcome<&mut Entry> {

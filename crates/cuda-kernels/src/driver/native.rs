@@ -80,6 +80,7 @@ symbols! {
     copy_out: "cuMemcpyDtoHAsync_v2" (*mut c_void, CUdeviceptr, usize, CUstream);
     module_load: "cuModuleLoadDataEx"
         (*mut CUmodule, *const c_void, c_uint, *mut c_uint, *mut *mut c_void);
+    module_load_cubin: "cuModuleLoadData" (*mut CUmodule, *const c_void);
     module_unload: "cuModuleUnload" (CUmodule);
     function: "cuModuleGetFunction" (*mut CUfunction, CUmodule, *const c_char);
     function_attribute: "cuFuncGetAttribute" (*mut c_int, c_uint, CUfunction);
@@ -260,6 +261,13 @@ impl Driver for NativeDriver {
             log.push_str(text.to_string_lossy().trim_end());
         }
         check(code)?;
+        Ok(Module(module as usize))
+    }
+
+    unsafe fn module_load_cubin(&self, cubin: &[u8]) -> Outcome<Module> {
+        let mut module: CUmodule = ptr::null_mut();
+        // SAFETY: the caller's promise, and the address of a local of the right type.
+        check(unsafe { (self.module_load_cubin)(&raw mut module, cubin.as_ptr().cast()) })?;
         Ok(Module(module as usize))
     }
 

@@ -8,6 +8,8 @@ use crate::error::CudaError;
 
 /// CUDA version whose drivers are the first to know the PTX version of the kernels.
 const NEEDED_CUDA: (u32, u32) = (12, 0);
+/// CUDA version that the cubins were made with: older drivers do not know all that is in them.
+const CUBIN_CUDA: (u32, u32) = (13, 0);
 /// CUDA version whose drivers are the first to record chained launches as such.
 const CHAINING_CUDA: (u32, u32) = (12, 3);
 /// Dynamic shared memory that a block may have without asking.
@@ -39,6 +41,32 @@ pub(super) struct Variant {
     pub(super) target: &'static str,
     /// Ending in zero.
     pub(super) ptx: &'static str,
+    /// The same, compiled for those devices that run no other variant.
+    pub(super) cubins: &'static [Cubin],
+}
+
+/// Machine code.
+#[derive(Clone, Copy)]
+pub(super) struct Cubin {
+    /// "80", "90" or "90a".
+    pub(super) machine: &'static str,
+    pub(super) code: &'static Aligned<[u8]>,
+}
+
+/// Bytes that begin where the headers in them may be read.
+#[repr(C, align(16))]
+pub(super) struct Aligned<T: ?Sized>(pub(super) T);
+
+impl Cubin {
+    /// Code runs on later devices of the same major version, unless it is for one alone.
+    fn runs_on(&self, (major, minor): (u32, u32)) -> bool {
+        match self.machine {
+            "80" => major == 8,
+            "90" => major == 9,
+            "90a" => (major, minor) == (9, 0),
+            _ => false,
+        }
+    }
 }
 
 impl Variant {
@@ -169,11 +197,51 @@ pub(super) struct LoadedModule {
 
 impl LoadedModule {
     fn load(device: &Device, name: &'static str, variant: &Variant) -> Result<Self, CudaError> {
+        let module = match Self::load_cubin(device, variant)? {
+            Some(module) => module,
+            None => Self::load_ptx(device, name, variant)?,
+        };
+        // Declarations stand before the first entry point.
+        let declarations = variant.ptx.split(".entry ").next();
+        Ok(Self {
+            device: device.clone(),
+            name,
+            module,
+            has_dynamic_shared_memory: declarations.is_some_and(|d| d.contains(".extern .shared")),
+            is_for_chains: variant.target != "80",
+        })
+    }
+
+    /// The machine code for this device, if there is some and the driver takes it.
+    fn load_cubin(device: &Device, variant: &Variant) -> Result<Option<driver::Module>, CudaError> {
+        let info = device.info();
+        let mut cubins = variant.cubins.iter();
+        let cubin = cubins.find(|cubin| cubin.runs_on(info.compute_capability));
+        let Some(cubin) = cubin.filter(|_| info.driver_cuda >= CUBIN_CUDA) else {
+            return Ok(None);
+        };
+        let loaded = device.raw_call(|driver, _| {
+            // SAFETY: the file as the assembler wrote it.
+            unsafe { driver.module_load_cubin(&cubin.code.0) }
+        });
+        match loaded {
+            Ok(module) => Ok(Some(module)),
+            Err(code) if code.is_sticky() => device.call("cuModuleLoadData", |_, _| Err(code)),
+            // Whatever it dislikes, there is the PTX.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn load_ptx(
+        device: &Device,
+        name: &'static str,
+        variant: &Variant,
+    ) -> Result<driver::Module, CudaError> {
         let text = CStr::from_bytes_until_nul(variant.ptx.as_bytes()).unwrap_or_default();
         let mut log = String::new();
         let loaded = device.raw_call(|driver, _| driver.module_load(text, &mut log));
         let info = device.info();
-        let module = loaded.map_err(|code| match code {
+        loaded.map_err(|code| match code {
             ResultCode::UNSUPPORTED_PTX_VERSION => CudaError::UnsupportedPtx {
                 device: info.name.clone(),
                 module: name,
@@ -186,15 +254,6 @@ impl LoadedModule {
                 code,
                 log,
             },
-        })?;
-        // Declarations stand before the first entry point.
-        let declarations = variant.ptx.split(".entry ").next();
-        Ok(Self {
-            device: device.clone(),
-            name,
-            module,
-            has_dynamic_shared_memory: declarations.is_some_and(|d| d.contains(".extern .shared")),
-            is_for_chains: variant.target != "80",
         })
     }
 
@@ -236,7 +295,11 @@ mod tests {
     use crate::driver::fake::FakeDriver;
 
     fn chosen(targets: &[&'static str], compute_capability: (u32, u32)) -> Option<&'static str> {
-        let variants = targets.iter().map(|&target| Variant { target, ptx: "\0" });
+        let variants = targets.iter().map(|&target| Variant {
+            target,
+            ptx: "\0",
+            cubins: &[],
+        });
         let mut running = variants.filter(|variant| variant.runs_on(compute_capability));
         running.next_back().map(|variant| variant.target)
     }
@@ -261,11 +324,13 @@ mod tests {
             Variant {
                 target: "80",
                 ptx: ".visible .entry chained(\n)\n{\nret;\n}\n\0",
+                cubins: &[],
             },
             Variant {
                 target: "90",
                 ptx: ".extern .shared .align 16 .b8 s[];\n\
                       .visible .entry chained(\n)\n{\ngriddepcontrol.wait;\nret;\n}\n\0",
+                cubins: &[],
             },
         ],
     };

@@ -6,7 +6,7 @@ use cuda_kernels::driver::fake::FakeDriver;
 use cuda_kernels::driver::{Driver, ResultCode};
 use cuda_kernels::{Buffer, CudaError, Device, Kernels, probe, probe_with};
 
-use super::fake_device;
+use super::{fake_device, fake_device_of_cuda};
 
 fn error(fake: FakeDriver, ordinal: usize) -> CudaError {
     let fake = Arc::new(fake);
@@ -91,6 +91,20 @@ fn refused_modules_say_what_to_do() {
         for word in words {
             assert!(error.contains(word), "{error}");
         }
+    }
+}
+
+#[test]
+fn ptx_stands_in_for_a_refused_cubin() {
+    // Kernels of another make are no error; a device that is lost is one.
+    for (code, is_loaded) in [
+        (ResultCode::NO_BINARY_FOR_GPU, true),
+        (ResultCode::INVALID_IMAGE, true),
+        (ResultCode::LAUNCH_FAILED, false),
+    ] {
+        let (fake, device) = fake_device_of_cuda(13_000);
+        fake.fail_call(fake.n_calls() + 1, code);
+        assert_eq!(Kernels::load(&device).is_ok(), is_loaded, "{code}");
     }
 }
 

@@ -198,8 +198,17 @@ pub(crate) fn matmul(b: &mut Buffers, weight_type: WeightType, n_rows: usize) ->
 #[test]
 fn everything_launches_with_the_arguments_of_its_ptx() {
     let mut names = Vec::new();
-    for compute_capability in [(8, 0), (8, 9), (9, 0), (10, 0), (12, 0)] {
+    // Drivers before 13.0 compile the PTX, others take cubins, which must have the same kernels.
+    for (compute_capability, version) in [
+        ((8, 0), 12_040),
+        ((9, 0), 12_040),
+        ((12, 0), 13_000),
+        ((8, 0), 13_000),
+        ((9, 0), 13_000),
+        ((9, 2), 13_000),
+    ] {
         let fake = Arc::new(FakeDriver::with_devices(1, compute_capability));
+        fake.set_version(version);
         let device = Device::open_with(fake.clone(), 0).unwrap();
         let kernels = Kernels::load(&device).unwrap();
         let costs = every_launch(&device, &kernels).unwrap();

@@ -20,7 +20,13 @@ use cuda_kernels::driver::fake::FakeDriver;
 
 /// A fake driver and its device 0.
 fn fake_device() -> (Arc<FakeDriver>, Device) {
+    fake_device_of_cuda(12_040)
+}
+
+/// The same for a CUDA version.
+fn fake_device_of_cuda(version: i32) -> (Arc<FakeDriver>, Device) {
     let fake = Arc::new(FakeDriver::new());
+    fake.set_version(version);
     let device = Device::open_with(fake.clone(), 0).unwrap();
     (fake, device)
 }

@@ -1,4 +1,4 @@
-//! The committed PTX is what the committed sources make.
+//! The committed PTX and cubins are what the committed sources make.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,7 @@ fn the_manifest_is_up_to_date() {
         ("kernels", "cu"),
         ("kernels/include", "cuh"),
         ("ptx", "ptx"),
+        ("cubin", "cubin"),
     ] {
         for path in files(subfolder, extension) {
             let hash = fnv_1a(&fs::read(&path).unwrap());
@@ -69,6 +70,16 @@ fn the_manifest_is_up_to_date() {
     let manifest = fs::read_to_string(folder().join("ptx/manifest.txt")).unwrap();
     let found: Vec<&str> = manifest.lines().skip(2).collect();
     assert_eq!(found, expected, "run `cargo xtask build-ptx`");
+}
+
+/// The loader gives cubins to drivers for CUDA 13.0 and later.
+#[test]
+fn the_cubins_are_of_the_version_that_the_loader_knows() {
+    let manifest = fs::read_to_string(folder().join("ptx/manifest.txt")).unwrap();
+    assert!(
+        manifest.contains("\nnvcc 13.0."),
+        "change CUBIN_CUDA as well"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::ptx::{Entry, entries, kind};
+use super::module::{Entry, cubin_entries, entries};
 use super::{ALIGNMENT, FakeDriver, Launched};
 use crate::driver::{
     Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate,
@@ -20,7 +20,7 @@ impl Driver for FakeDriver {
     }
 
     fn version(&self) -> Outcome<i32> {
-        self.call().map(|_| 12_040)
+        self.call().map(|state| state.version.unwrap_or(12_040))
     }
 
     fn device_count(&self) -> Outcome<usize> {
@@ -98,12 +98,18 @@ impl Driver for FakeDriver {
 
     fn module_load(&self, ptx: &CStr, log: &mut String) -> Outcome<Module> {
         let mut state = self.call().inspect_err(|_| log.push_str("a fake log"))?;
-        state.live_handles += 1;
-        let module = state.entries.last().map_or(1, |entry| entry.module + 1);
-        state
-            .entries
-            .extend(entries(module, &ptx.to_string_lossy()));
-        Ok(Module(module))
+        let text = ptx.to_string_lossy();
+        Ok(state.add_module(|module| entries(module, &text)))
+    }
+
+    unsafe fn module_load_cubin(&self, cubin: &[u8]) -> Outcome<Module> {
+        let mut state = self.call()?;
+        let names = cubin_entries(cubin).ok_or(ResultCode::INVALID_IMAGE)?;
+        Ok(state.add_module(|module| {
+            // Machine code does not say what it takes: a text is what arguments are checked by.
+            let entry = |name| Entry::of_cubin(module, name);
+            names.into_iter().map(entry).collect()
+        }))
     }
 
     unsafe fn module_unload(&self, _module: Module) -> Outcome<()> {
@@ -140,7 +146,7 @@ impl Driver for FakeDriver {
     ) -> Outcome<()> {
         let mut state = self.call()?;
         let entry = state.entry(function)?.clone();
-        let is_typed = entry.params == args.iter().map(kind).collect::<Vec<_>>();
+        let is_typed = entry.takes(args);
         let is_waiting = entry.waits || !config.is_chained;
         if !is_typed || !is_waiting || config.shared_bytes > entry.shared_bytes {
             return Err(ResultCode::INVALID_VALUE);

@@ -10,11 +10,43 @@ const USUAL_SHARED_BYTES: u32 = 48 << 10;
 pub(super) struct Entry {
     pub(super) module: usize,
     pub(super) name: String,
-    pub(super) params: Vec<&'static str>,
+    /// Types of its parameters, if known.
+    params: Option<Vec<&'static str>>,
     /// Whether it waits for the launch before, as chained launches must.
     pub(super) waits: bool,
     /// Dynamic shared memory that a launch may ask for.
     pub(super) shared_bytes: u32,
+}
+
+impl Entry {
+    /// One of machine code, which does not say what it takes.
+    pub(super) fn of_cubin(module: usize, name: String) -> Self {
+        Self {
+            module,
+            name,
+            params: None,
+            waits: true,
+            shared_bytes: USUAL_SHARED_BYTES,
+        }
+    }
+
+    /// Whether these are arguments for its parameters.
+    pub(super) fn takes(&self, args: &[Arg]) -> bool {
+        let params = self.params.as_ref();
+        params.is_none_or(|params| args.iter().map(kind).eq(params.iter().copied()))
+    }
+}
+
+/// Names of the entry points of machine code: each has a section of its own.
+pub(super) fn cubin_entries(cubin: &[u8]) -> Option<Vec<String>> {
+    cubin.starts_with(b"\x7fELF").then_some(())?;
+    let words = cubin.split(|&byte| byte == 0);
+    let names = words.filter_map(|word| word.strip_prefix(b".text."));
+    Some(
+        names
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect(),
+    )
 }
 
 /// Entry points of a PTX text with the types of their parameters.
@@ -31,7 +63,7 @@ pub(super) fn entries(module: usize, ptx: &str) -> Vec<Entry> {
         entries.push(Entry {
             module,
             name: name.trim().to_owned(),
-            params: params.collect(),
+            params: Some(params.collect()),
             waits: rest.contains("griddepcontrol.wait"),
             shared_bytes: USUAL_SHARED_BYTES,
         });
@@ -40,11 +72,10 @@ pub(super) fn entries(module: usize, ptx: &str) -> Vec<Entry> {
 }
 
 /// The type of an argument as PTX writes it.
-pub(super) fn kind(arg: &Arg) -> &'static str {
+fn kind(arg: &Arg) -> &'static str {
     match arg {
-        Arg::Ptr(_) => "u64",
+        Arg::Ptr(_) | Arg::U64(_) => "u64",
         Arg::U32(_) => "u32",
-        Arg::U64(_) => "u64",
         Arg::F32(_) => "f32",
     }
 }
