@@ -22,6 +22,9 @@ macro_rules! elements {
 }
 elements!(f32, half::f16, u8, u32);
 
+/// Bytes that the driver copies aside before it returns; for more it waits for the device.
+const COPIED_AT_ONCE: usize = 64 << 10;
+
 /// Device memory for a fixed number of values. It is given back when the buffer is dropped.
 ///
 /// Reads and writes are ordered with the launches on the same device.
@@ -55,8 +58,8 @@ impl<T: Element> Buffer<T> {
     fn alloc(device: &Device, len: usize) -> Result<Self, CudaError> {
         // The driver has no allocations of nothing; a byte more keeps every buffer real.
         let bytes = len.saturating_mul(size_of::<T>()).max(1);
-        let outcome = device.raw_call(|driver, _| driver.alloc(bytes));
-        let at = match outcome {
+        let outcome = device.attempt(|driver, _| driver.alloc(bytes));
+        let at = match outcome? {
             Ok(at) => at,
             Err(ResultCode::OUT_OF_MEMORY) => {
                 return Err(CudaError::OutOfMemory {
@@ -116,6 +119,9 @@ impl<T: Element> Buffer<T> {
         if values.is_empty() {
             return Ok(());
         }
+        if size_of_val(values) > COPIED_AT_ONCE {
+            self.device.synchronize()?;
+        }
         self.device.call("cuMemcpyHtoDAsync", |driver, stream| {
             // SAFETY: the range was checked against the buffer's own memory.
             unsafe { driver.copy_in(part.at, bytemuck::cast_slice(values), stream) }
@@ -129,14 +135,16 @@ impl<T: Element> Buffer<T> {
     pub fn read_into(&self, first: usize, out: &mut [T]) -> Result<(), CudaError> {
         let end = first.saturating_add(out.len());
         let part = self.view().range(first..end)?;
-        if !out.is_empty() {
-            self.device.call("cuMemcpyDtoHAsync", |driver, stream| {
-                let bytes = bytemuck::cast_slice_mut(out);
-                // SAFETY: the range was checked against the buffer's own memory.
-                unsafe { driver.copy_out(bytes, part.at, stream) }
-            })?;
+        // The copy itself waits without end, so it is made when there is nothing to wait for.
+        self.device.synchronize()?;
+        if out.is_empty() {
+            return Ok(());
         }
-        self.device.synchronize()
+        self.device.call("cuMemcpyDtoHAsync", |driver, stream| {
+            let bytes = bytemuck::cast_slice_mut(out);
+            // SAFETY: the range was checked against the buffer's own memory.
+            unsafe { driver.copy_out(bytes, part.at, stream) }
+        })
     }
 
     /// The first `len` values, after waiting for the work before.
@@ -153,13 +161,10 @@ impl<T: Element> Buffer<T> {
 
 impl<T: Element> Drop for Buffer<T> {
     fn drop(&mut self) {
-        // SAFETY: views borrow the buffer, so nobody can launch with them any more, and the call
-        // waits for what was launched before.
-        let outcome = self
-            .device
-            .raw_call(|driver, _| unsafe { driver.free(self.at) });
-        // Memory that cannot be given back goes with its context.
-        let _ = outcome;
+        // SAFETY: views borrow the buffer, so nobody can launch with them any more, and what was
+        // launched before is waited for.
+        self.device
+            .release(|driver| unsafe { driver.free(self.at) });
     }
 }
 

@@ -1,9 +1,15 @@
 //! Devices: what is there, and one opened for work.
 
+mod health;
+mod primary;
+
 use std::sync::Arc;
 
+use self::health::Health;
+pub(crate) use self::health::Point;
+use self::primary::{Primary, count, failed};
 use crate::buffer::{Buffer, Element};
-use crate::driver::{Attribute, Context, Driver, NativeDriver, Outcome, ResultCode, Stream};
+use crate::driver::{Driver, Event, NativeDriver, Stream};
 use crate::error::CudaError;
 
 /// The oldest compute capability whose instructions the kernels use no more than.
@@ -56,95 +62,6 @@ pub fn probe_with(driver: &Arc<dyn Driver>) -> Result<Vec<DeviceInfo>, CudaError
     (0..n_devices).map(open).collect()
 }
 
-/// Starts the driver and counts its devices.
-fn count(driver: &dyn Driver) -> Result<usize, CudaError> {
-    driver.init().map_err(|code| match code {
-        ResultCode::STUB_LIBRARY => CudaError::StubDriver,
-        ResultCode::NO_DEVICE => CudaError::NoDevice,
-        code => failed("cuInit", "this machine", code),
-    })?;
-    match driver.device_count() {
-        Ok(0) | Err(ResultCode::NO_DEVICE) => Err(CudaError::NoDevice),
-        Ok(n_devices) => Ok(n_devices),
-        Err(code) => Err(failed("cuDeviceGetCount", "this machine", code)),
-    }
-}
-
-fn failed(call: &'static str, device: &str, code: ResultCode) -> CudaError {
-    let device = device.to_owned();
-    CudaError::Driver { call, device, code }
-}
-
-/// A device's primary context, held.
-struct Primary {
-    driver: Arc<dyn Driver>,
-    ordinal: usize,
-    context: Context,
-}
-
-impl Primary {
-    fn open(driver: Arc<dyn Driver>, ordinal: usize) -> Result<Self, CudaError> {
-        let context = driver.context_retain(ordinal);
-        let context = context.map_err(|code| {
-            failed(
-                "cuDevicePrimaryCtxRetain",
-                &format!("device {ordinal}"),
-                code,
-            )
-        })?;
-        Ok(Self {
-            driver,
-            ordinal,
-            context,
-        })
-    }
-
-    /// Makes a call with this context as the thread's own.
-    fn call<T>(&self, f: impl FnOnce(&dyn Driver) -> Outcome<T>) -> Outcome<T> {
-        // SAFETY: the context is held until `self` is dropped.
-        unsafe { self.driver.context_make_current(self.context) }?;
-        f(&*self.driver)
-    }
-
-    fn memory(&self) -> Outcome<MemoryInfo> {
-        let (free_bytes, total_bytes) = self.call(|driver| driver.memory_info())?;
-        Ok(MemoryInfo {
-            free_bytes,
-            total_bytes,
-        })
-    }
-
-    fn info(&self) -> Result<DeviceInfo, CudaError> {
-        let (driver, ordinal) = (&self.driver, self.ordinal);
-        let on = format!("device {ordinal}");
-        let ask = |attribute| {
-            let value = driver.device_attribute(ordinal, attribute);
-            let value = value.map_err(|code| failed("cuDeviceGetAttribute", &on, code))?;
-            Ok::<_, CudaError>(u32::try_from(value).unwrap_or(0))
-        };
-        let name = driver.device_name(ordinal);
-        let version = driver.version();
-        let version = version.map_err(|code| failed("cuDriverGetVersion", &on, code))?;
-        let version = u32::try_from(version).unwrap_or(0);
-        let memory = self.memory();
-        Ok(DeviceInfo {
-            ordinal,
-            name: name.map_err(|code| failed("cuDeviceGetName", &on, code))?,
-            compute_capability: (ask(Attribute::Major)?, ask(Attribute::Minor)?),
-            n_multiprocessors: ask(Attribute::Multiprocessors)?,
-            driver_cuda: (version / 1000, version % 1000 / 10),
-            memory: memory.map_err(|code| failed("cuMemGetInfo", &on, code))?,
-        })
-    }
-}
-
-impl Drop for Primary {
-    fn drop(&mut self) {
-        // A context that cannot be released is lost already.
-        let _ = self.driver.context_release(self.ordinal);
-    }
-}
-
 /// A device opened for work: its context and one stream, in which everything runs in order.
 ///
 /// Clones are the same device. Buffers, kernels and graphs keep it open.
@@ -155,6 +72,9 @@ struct Opened {
     primary: Primary,
     info: DeviceInfo,
     stream: Stream,
+    /// Recorded when somebody waits for all that was asked.
+    idle: Event,
+    health: Health,
 }
 
 impl Device {
@@ -188,10 +108,18 @@ impl Device {
         }
         let stream = primary.call(|driver| driver.stream_create());
         let stream = stream.map_err(|code| failed("cuStreamCreate", &info.name, code))?;
+        let idle = primary.call(|driver| driver.event_create(false));
+        let idle = idle.map_err(|code| {
+            // SAFETY: just made, and known to nobody.
+            primary.release(|driver| unsafe { driver.stream_destroy(stream) });
+            failed("cuEventCreate", &info.name, code)
+        })?;
         Ok(Self(Arc::new(Opened {
             primary,
             info,
             stream,
+            idle,
+            health: Health::default(),
         })))
     }
 
@@ -205,19 +133,8 @@ impl Device {
     /// # Errors
     /// The call failed.
     pub fn memory(&self) -> Result<MemoryInfo, CudaError> {
-        let memory = self.0.primary.memory();
-        memory.map_err(|code| failed("cuMemGetInfo", &self.0.info.name, code))
-    }
-
-    /// Waits for everything asked of the device so far, and says whether it went well.
-    ///
-    /// # Errors
-    /// Any kernel before failed, or the call did.
-    pub fn synchronize(&self) -> Result<(), CudaError> {
-        self.call("cuStreamSynchronize", |driver, stream| {
-            // SAFETY: the stream lives as long as the device.
-            unsafe { driver.stream_synchronize(stream) }
-        })
+        self.attempt(|_, _| self.0.primary.memory())?
+            .map_err(|code| self.noted(failed("cuMemGetInfo", &self.0.info.name, code)))
     }
 
     /// Memory for `len` values, all zero.
@@ -235,33 +152,19 @@ impl Device {
     pub fn upload<T: Element>(&self, values: &[T]) -> Result<Buffer<T>, CudaError> {
         Buffer::upload(self, values)
     }
-
-    /// Makes a call in this device's context, naming it and the device in the error.
-    pub(crate) fn call<T>(
-        &self,
-        call: &'static str,
-        f: impl FnOnce(&dyn Driver, Stream) -> Outcome<T>,
-    ) -> Result<T, CudaError> {
-        let outcome = self.raw_call(f);
-        outcome.map_err(|code| failed(call, &self.0.info.name, code))
-    }
-
-    /// [`Device::call`] for callers with an error of their own.
-    pub(crate) fn raw_call<T>(
-        &self,
-        f: impl FnOnce(&dyn Driver, Stream) -> Outcome<T>,
-    ) -> Outcome<T> {
-        let stream = self.0.stream;
-        self.0.primary.call(|driver| f(driver, stream))
-    }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        let stream = self.stream;
-        // SAFETY: whoever used the stream held this device.
-        let destroy = |driver: &dyn Driver| unsafe { driver.stream_destroy(stream) };
-        // A stream that cannot be destroyed goes with its context.
-        let _ = self.primary.call(destroy);
+        if self.health.hangs() {
+            return;
+        }
+        let (stream, idle) = (self.stream, self.idle);
+        // SAFETY: whoever used them held this device.
+        self.primary
+            .release(|driver| unsafe { driver.event_destroy(idle) });
+        // SAFETY: as above.
+        self.primary
+            .release(|driver| unsafe { driver.stream_destroy(stream) });
     }
 }

@@ -38,6 +38,14 @@ handles! {
     GraphTemplate;
     /// `CUgraphExec`
     GraphExec;
+    /// An address in page-locked memory of the host.
+    HostPtr;
+}
+
+impl HostPtr {
+    pub(crate) fn pointer(self) -> *mut u8 {
+        std::ptr::with_exposed_provenance_mut(self.0)
+    }
 }
 
 /// An address in device memory.
@@ -86,6 +94,10 @@ pub enum Attribute {
 
 /// The driver. Calls that name no context act on the calling thread's current one.
 ///
+/// There is no call that waits for the device without end: a device may hang. Those that may wait
+/// all the same (copies of memory that is not page-locked, whatever frees) are made once the
+/// stream is known to be idle.
+///
 /// # Safety
 /// Methods marked unsafe take handles and addresses on trust: they must be alive, of this driver,
 /// and cover what the call touches, on the device until the stream has come that far.
@@ -124,6 +136,27 @@ pub trait Driver: Send + Sync {
     /// `cuMemcpyDtoHAsync`; the bytes are there when the stream was synchronised.
     unsafe fn copy_out(&self, to: &mut [u8], from: DevicePtr, stream: Stream) -> Outcome<()>;
 
+    /// `cuMemHostAlloc`: page-locked memory, which the device copies to and from by itself.
+    fn host_alloc(&self, bytes: usize) -> Outcome<HostPtr>;
+    /// `cuMemFreeHost`
+    unsafe fn host_free(&self, at: HostPtr) -> Outcome<()>;
+    /// `cuMemcpyHtoDAsync` from page-locked memory, which the device reads later.
+    unsafe fn copy_from_host(
+        &self,
+        to: DevicePtr,
+        from: HostPtr,
+        bytes: usize,
+        stream: Stream,
+    ) -> Outcome<()>;
+    /// `cuMemcpyDtoHAsync` to page-locked memory, which the device writes later.
+    unsafe fn copy_to_host(
+        &self,
+        to: HostPtr,
+        from: DevicePtr,
+        bytes: usize,
+        stream: Stream,
+    ) -> Outcome<()>;
+
     /// `cuModuleLoadDataEx`; the compiler's words go to `log`.
     fn module_load(&self, ptx: &CStr, log: &mut String) -> Outcome<Module>;
     /// `cuModuleLoadData` of machine code, which says itself how long it is: it must be whole.
@@ -147,17 +180,17 @@ pub trait Driver: Send + Sync {
 
     /// `cuStreamCreate`, not bound to the default stream
     fn stream_create(&self) -> Outcome<Stream>;
-    /// `cuStreamSynchronize`
-    unsafe fn stream_synchronize(&self, stream: Stream) -> Outcome<()>;
+    /// `cuStreamWaitEvent`: what comes later in the stream waits for the event.
+    unsafe fn stream_wait(&self, stream: Stream, event: Event) -> Outcome<()>;
     /// `cuStreamDestroy`
     unsafe fn stream_destroy(&self, stream: Stream) -> Outcome<()>;
 
-    /// `cuEventCreate`
-    fn event_create(&self) -> Outcome<Event>;
+    /// `cuEventCreate`; only a timed one has an elapsed time.
+    fn event_create(&self, is_timed: bool) -> Outcome<Event>;
     /// `cuEventRecord`
     unsafe fn event_record(&self, event: Event, stream: Stream) -> Outcome<()>;
-    /// `cuEventSynchronize`
-    unsafe fn event_synchronize(&self, event: Event) -> Outcome<()>;
+    /// `cuEventQuery`: whether the work before it is done.
+    unsafe fn event_query(&self, event: Event) -> Outcome<bool>;
     /// `cuEventElapsedTime`, in milliseconds
     unsafe fn event_elapsed_ms(&self, start: Event, end: Event) -> Outcome<f32>;
     /// `cuEventDestroy`

@@ -1,5 +1,7 @@
 //! What can go wrong, and what to do about it.
 
+use std::time::Duration;
+
 use crate::driver::ResultCode;
 
 /// An error of this crate.
@@ -116,6 +118,25 @@ pub enum CudaError {
         /// What the driver returned.
         code: ResultCode,
     },
+    /// The device did not come to an end.
+    #[error(
+        "{device} hangs: no answer for {:.1} s; if this stays so after a restart, reset it with \
+         nvidia-smi --gpu-reset", waited.as_secs_f32()
+    )]
+    Hung {
+        /// Name of the device.
+        device: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// An earlier error has made the device unusable for this process.
+    #[error("{device} was lost earlier: {cause}")]
+    Poisoned {
+        /// Name of the device.
+        device: String,
+        /// The first such error.
+        cause: String,
+    },
     /// Any other call failed. Work is asynchronous: an earlier launch may be the cause.
     #[error("{call} on {device}: {code}")]
     Driver {
@@ -140,8 +161,11 @@ impl CudaError {
         }
     }
 
-    /// Whether the context is lost: every later call fails too, and only a new process helps.
-    pub fn is_sticky(&self) -> bool {
-        self.code().is_some_and(ResultCode::is_sticky)
+    /// Whether nothing can be done with the device any more: only a new process helps.
+    pub fn is_poisoned(&self) -> bool {
+        match self {
+            Self::Hung { .. } | Self::Poisoned { .. } => true,
+            other => other.code().is_some_and(ResultCode::is_sticky),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Work recorded once and launched often, and the time that work takes.
 
-use crate::device::Device;
+use crate::device::{Device, Point};
 use crate::driver::{Event, GraphExec};
 use crate::error::CudaError;
 
@@ -10,6 +10,8 @@ use crate::error::CudaError;
 pub struct Graph {
     device: Device,
     graph: GraphExec,
+    /// What a slow device would need for it.
+    asked_ns: u64,
 }
 
 impl Device {
@@ -26,28 +28,37 @@ impl Device {
             // SAFETY: the stream lives as long as the device.
             unsafe { driver.capture_begin(stream) }
         })?;
+        let asked_before = self.asked_ns();
         let outcome = work();
+        let asked_ns = self.asked_ns().saturating_sub(asked_before);
         // Also after an error: the stream would stay in capture.
         let template = self.call("cuStreamEndCapture", |driver, stream| {
             // SAFETY: as above.
             unsafe { driver.capture_end(stream) }
         });
-        outcome?;
-        let template = template?;
+        let template = match (outcome, template) {
+            (Ok(()), template) => template?,
+            (Err(error), template) => {
+                if let Ok(template) = template {
+                    // SAFETY: nobody else knows it.
+                    self.release_at_once(|driver| unsafe {
+                        driver.graph_destroy_template(template)
+                    });
+                }
+                return Err(error);
+            }
+        };
         let graph = self.call("cuGraphInstantiate", |driver, _| {
             // SAFETY: the template was just made.
             unsafe { driver.graph_instantiate(template) }
         });
         // SAFETY: nobody else knows the template, and the graph does not need it.
-        let destroy = self.call("cuGraphDestroy", |driver, _| unsafe {
-            driver.graph_destroy_template(template)
-        });
-        let graph = Graph {
+        self.release_at_once(|driver| unsafe { driver.graph_destroy_template(template) });
+        Ok(Graph {
             device: self.clone(),
             graph: graph?,
-        };
-        destroy?;
-        Ok(graph)
+            asked_ns,
+        })
     }
 }
 
@@ -63,26 +74,52 @@ impl Graph {
         self.device.call("cuGraphLaunch", |driver, stream| {
             // SAFETY: graph and stream are alive; the caller's promise for the buffers.
             unsafe { driver.graph_launch(self.graph, stream) }
-        })
+        })?;
+        self.device.ask_ns(self.asked_ns);
+        Ok(())
     }
 }
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        // SAFETY: nobody can launch it any more; the driver waits for launches under way.
-        let destroy = self
-            .device
-            .raw_call(|driver, _| unsafe { driver.graph_destroy(self.graph) });
-        // A graph that cannot be destroyed goes with its context.
-        let _ = destroy;
+        // SAFETY: nobody can launch it any more, and launches under way are waited for.
+        self.device
+            .release(|driver| unsafe { driver.graph_destroy(self.graph) });
+    }
+}
+
+/// An event of a device.
+pub(crate) struct Mark {
+    device: Device,
+    event: Event,
+}
+
+impl Mark {
+    pub(crate) fn new(device: &Device, is_timed: bool) -> Result<Self, CudaError> {
+        let event = device.call("cuEventCreate", |driver, _| driver.event_create(is_timed))?;
+        let device = device.clone();
+        Ok(Self { device, event })
+    }
+
+    /// Marks the end of what was asked of the device so far.
+    pub(crate) fn record(&self) -> Result<Point, CudaError> {
+        self.device.record(self.event)
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // SAFETY: nobody else knows it.
+        self.device
+            .release_at_once(|driver| unsafe { driver.event_destroy(self.event) });
     }
 }
 
 /// Measures the device's own time between two points of its work.
 pub struct Stopwatch {
     device: Device,
-    start: Event,
-    end: Event,
+    start: Mark,
+    end: Mark,
 }
 
 impl Stopwatch {
@@ -91,14 +128,10 @@ impl Stopwatch {
     /// # Errors
     /// A call failed.
     pub fn new(device: &Device) -> Result<Self, CudaError> {
-        let create = || device.call("cuEventCreate", |driver, _| driver.event_create());
-        let start = create()?;
-        // SAFETY: just made, and known to nobody.
-        let end = create().inspect_err(|_| unsafe { destroy(device, start) })?;
         Ok(Self {
             device: device.clone(),
-            start,
-            end,
+            start: Mark::new(device, true)?,
+            end: Mark::new(device, true)?,
         })
     }
 
@@ -110,43 +143,14 @@ impl Stopwatch {
         &self,
         work: impl FnOnce() -> Result<(), E>,
     ) -> Result<f32, E> {
-        self.record(self.start)?;
+        self.start.record()?;
         work()?;
-        self.record(self.end)?;
-        let (start, end) = (self.start, self.end);
+        let end = self.end.record()?;
+        self.device.wait(end)?;
         let elapsed = self.device.call("cuEventElapsedTime", |driver, _| {
             // SAFETY: both events are alive and recorded.
-            unsafe {
-                driver.event_synchronize(end)?;
-                driver.event_elapsed_ms(start, end)
-            }
+            unsafe { driver.event_elapsed_ms(self.start.event, self.end.event) }
         });
         Ok(elapsed?)
-    }
-
-    fn record(&self, event: Event) -> Result<(), CudaError> {
-        self.device.call("cuEventRecord", |driver, stream| {
-            // SAFETY: event and stream are alive.
-            unsafe { driver.event_record(event, stream) }
-        })
-    }
-}
-
-/// # Safety
-/// The event is alive and not used again.
-unsafe fn destroy(device: &Device, event: Event) {
-    // SAFETY: the caller's promise.
-    let outcome = device.raw_call(|driver, _| unsafe { driver.event_destroy(event) });
-    // An event that cannot be destroyed goes with its context.
-    let _ = outcome;
-}
-
-impl Drop for Stopwatch {
-    fn drop(&mut self) {
-        // SAFETY: nobody else knows them.
-        unsafe {
-            destroy(&self.device, self.start);
-            destroy(&self.device, self.end);
-        }
     }
 }

@@ -258,19 +258,22 @@ impl<'a> Launch<'a> {
             is_chained: self.is_chained,
         };
         let function = self.kernel.function;
-        let outcome = self.kernels.device.raw_call(|driver, stream| {
+        let outcome = self.kernels.device.attempt(|driver, stream| {
             // SAFETY: the function is of a loaded module and takes these types (a test compares
             // them with its PTX). The views behind the pointers are alive, hold the shapes that
             // were checked, and are freed only after the stream has come that far. A kernel
             // cannot reach the host's memory.
             unsafe { driver.launch(function, config, stream, args) }
         });
-        outcome.map_err(|code| CudaError::Launch {
-            kernel: self.kernel.name,
-            device: self.kernels.device.info().name.clone(),
-            shape: format!("{x} x {y} x {z} blocks of {threads} threads"),
-            code,
+        outcome?.map_err(|code| {
+            self.kernels.device.noted(CudaError::Launch {
+                kernel: self.kernel.name,
+                device: self.kernels.device.info().name.clone(),
+                shape: format!("{x} x {y} x {z} blocks of {threads} threads"),
+                code,
+            })
         })?;
+        self.kernels.device.ask(cost);
         Ok(cost)
     }
 }

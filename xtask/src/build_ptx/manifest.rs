@@ -1,4 +1,5 @@
-//! Which sources the committed PTX and cubins were made from, as hashes: what can be checked without nvcc.
+//! Which sources the committed PTX and cubins were made from, as hashes: what can be checked
+//! without nvcc.
 
 use std::fmt;
 use std::fs;

@@ -2,17 +2,19 @@
 //! every call, and fails or hangs where it is told to.
 //!
 //! It is strict where the real one is lenient: arguments of a launch must have the types that the
-//! kernel's PTX declares (cubins declare nothing), addresses must lie in live allocations, shared memory must have been
-//! allowed, and only a kernel that waits for the one before may be chained to it.
+//! kernel's PTX declares (cubins declare nothing), addresses must lie in live allocations, shared
+//! memory must have been allowed, and only a kernel that waits for the one before may be chained
+//! to it.
 
 mod calls;
 mod module;
 
+use std::alloc::Layout;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use self::module::Entry;
-use super::{Arg, DevicePtr, Function, LaunchConfig, Module, Outcome, ResultCode};
+use super::{Arg, DevicePtr, Function, HostPtr, LaunchConfig, Module, Outcome, ResultCode};
 
 /// The driver. See the module.
 #[derive(Debug, Default)]
@@ -37,6 +39,9 @@ struct State {
     n_calls: usize,
     failure: Option<(usize, ResultCode)>,
     hanging: Option<usize>,
+    stuck_from: Option<usize>,
+    is_stuck: bool,
+    n_blocked: usize,
     lost: Option<ResultCode>,
     memory: BTreeMap<u64, Vec<u8>>,
     memory_bytes: Option<u64>,
@@ -45,6 +50,7 @@ struct State {
     entries: Vec<Entry>,
     launches: Vec<Launched>,
     live_handles: usize,
+    host: BTreeMap<usize, Layout>,
 }
 
 /// Where the first allocation lies, and what every one is aligned to.
@@ -80,6 +86,18 @@ impl FakeDriver {
         self.released.notify_all();
     }
 
+    /// Makes the device never end what it is given from the call of this number on: events after
+    /// that are never reached, and a call that waits for the device is counted, and fails so that
+    /// the test goes on.
+    pub fn hang_device(&self, number: usize) {
+        self.state().stuck_from = Some(number);
+    }
+
+    /// Calls that would have waited for a hanging device, for ever.
+    pub fn n_blocked(&self) -> usize {
+        self.state().n_blocked
+    }
+
     /// Makes it a driver for this CUDA version, as 1000 major + 10 minor.
     pub fn set_version(&self, version: i32) {
         self.state().version = Some(version);
@@ -103,7 +121,7 @@ impl FakeDriver {
     /// Allocations, contexts, streams, modules, events and graphs that were not given back.
     pub fn n_alive(&self) -> usize {
         let state = self.state();
-        state.memory.len() + state.live_handles
+        state.memory.len() + state.host.len() + state.live_handles
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -131,6 +149,23 @@ impl FakeDriver {
         }
     }
 
+    /// A call that gives the device something to do, which it may not do.
+    fn work_call(&self) -> Outcome<MutexGuard<'_, State>> {
+        let mut state = self.call()?;
+        state.is_stuck |= state.stuck_from.is_some_and(|first| state.n_calls > first);
+        Ok(state)
+    }
+
+    /// A call that returns when the device has done its work.
+    fn blocking_call(&self) -> Outcome<MutexGuard<'_, State>> {
+        let mut state = self.call()?;
+        if state.is_stuck {
+            state.n_blocked += 1;
+            return Err(ResultCode::LAUNCH_TIMEOUT);
+        }
+        Ok(state)
+    }
+
     fn create(&self) -> Outcome<usize> {
         let mut state = self.call()?;
         state.live_handles += 1;
@@ -139,7 +174,15 @@ impl FakeDriver {
 
     /// Resources are counted as given back even if the call fails: a lost context takes them all.
     fn destroy(&self) -> Outcome<()> {
-        let outcome = self.call().map(drop);
+        self.count_destroyed(self.call().map(drop))
+    }
+
+    /// The same for what waits for the device.
+    fn blocking_destroy(&self) -> Outcome<()> {
+        self.count_destroyed(self.blocking_call().map(drop))
+    }
+
+    fn count_destroyed(&self, outcome: Outcome<()>) -> Outcome<()> {
         let mut state = self.state();
         state.live_handles = state.live_handles.saturating_sub(1);
         outcome
@@ -167,6 +210,14 @@ impl State {
     fn entry(&mut self, function: Function) -> Outcome<&mut Entry> {
         let entry = self.entries.get_mut(function.0);
         entry.ok_or(ResultCode::INVALID_HANDLE)
+    }
+
+    /// Whether page-locked memory covers a range.
+    fn host_range(&self, at: HostPtr, bytes: usize) -> Outcome<()> {
+        let covering = self.host.range(..=at.0).next_back();
+        let is_covered =
+            covering.is_some_and(|(start, layout)| at.0 + bytes <= start + layout.size());
+        is_covered.then_some(()).ok_or(ResultCode::INVALID_VALUE)
     }
 
     /// The bytes of a live allocation from an address on.

@@ -4,113 +4,29 @@
 //! is missing, and return an `enum` that a newer driver's codes do not fit in.
 
 mod launch;
+mod symbols;
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::ptr;
 
 use cudarc::driver::sys::{
-    self, CUcontext, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUgraph,
-    CUgraphExec, CUjit_option, CUlaunchConfig, CUmodule, CUstream, CUstreamCaptureMode,
+    CUcontext, CUdevice, CUdevice_attribute, CUevent, CUfunction, CUgraph, CUgraphExec,
+    CUjit_option, CUmodule, CUstream, CUstreamCaptureMode,
 };
+
+pub use self::symbols::NativeDriver;
 
 use super::{
-    Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate,
+    Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate, HostPtr,
     LaunchConfig, Module, Outcome, ResultCode, Stream,
 };
-use crate::error::CudaError;
-
-macro_rules! symbols {
-    ($($field:ident: $symbol:literal ($($arg:ty),*);)*
-     @optional $($newer:ident: $newer_symbol:literal ($($newer_arg:ty),*);)*) => {
-        /// libcuda.
-        #[derive(Clone, Copy)]
-        pub struct NativeDriver {
-            $($field: unsafe extern "C" fn($($arg),*) -> c_int,)*
-            $($newer: Option<unsafe extern "C" fn($($newer_arg),*) -> c_int>,)*
-        }
-
-        impl NativeDriver {
-            /// Finds libcuda and every function in it that this crate calls.
-            ///
-            /// # Errors
-            /// [`CudaError::NoDriver`], [`CudaError::MissingSymbol`].
-            pub fn load() -> Result<Self, CudaError> {
-                // SAFETY: opening libcuda runs its initialisers, which are sound to run.
-                if !unsafe { sys::is_culib_present() } {
-                    return Err(CudaError::NoDriver);
-                }
-                // SAFETY: as above; it was there a moment ago, so this does not panic.
-                let library = unsafe { sys::culib() };
-                Ok(Self {
-                    $(
-                        // SAFETY: the type is that of the function in cuda.h.
-                        $field: match unsafe { library.get($symbol.as_bytes()) } {
-                            Ok(function) => *function,
-                            Err(_) => return Err(CudaError::MissingSymbol { symbol: $symbol }),
-                        },
-                    )*
-                    $(
-                        // SAFETY: as above.
-                        $newer: match unsafe { library.get($newer_symbol.as_bytes()) } {
-                            Ok(function) => Some(*function),
-                            Err(_) => None,
-                        },
-                    )*
-                })
-            }
-        }
-    };
-}
-
-symbols! {
-    init: "cuInit" (c_uint);
-    version: "cuDriverGetVersion" (*mut c_int);
-    device_count: "cuDeviceGetCount" (*mut c_int);
-    device_name: "cuDeviceGetName" (*mut c_char, c_int, CUdevice);
-    device_total: "cuDeviceTotalMem_v2" (*mut usize, CUdevice);
-    device_attribute: "cuDeviceGetAttribute" (*mut c_int, c_uint, CUdevice);
-    context_retain: "cuDevicePrimaryCtxRetain" (*mut CUcontext, CUdevice);
-    context_release: "cuDevicePrimaryCtxRelease_v2" (CUdevice);
-    context_make_current: "cuCtxSetCurrent" (CUcontext);
-    memory_info: "cuMemGetInfo_v2" (*mut usize, *mut usize);
-    alloc: "cuMemAlloc_v2" (*mut CUdeviceptr, usize);
-    free: "cuMemFree_v2" (CUdeviceptr);
-    clear: "cuMemsetD8Async" (CUdeviceptr, u8, usize, CUstream);
-    copy_in: "cuMemcpyHtoDAsync_v2" (CUdeviceptr, *const c_void, usize, CUstream);
-    copy_out: "cuMemcpyDtoHAsync_v2" (*mut c_void, CUdeviceptr, usize, CUstream);
-    module_load: "cuModuleLoadDataEx"
-        (*mut CUmodule, *const c_void, c_uint, *mut c_uint, *mut *mut c_void);
-    module_load_cubin: "cuModuleLoadData" (*mut CUmodule, *const c_void);
-    module_unload: "cuModuleUnload" (CUmodule);
-    function: "cuModuleGetFunction" (*mut CUfunction, CUmodule, *const c_char);
-    function_attribute: "cuFuncGetAttribute" (*mut c_int, c_uint, CUfunction);
-    function_set_attribute: "cuFuncSetAttribute" (CUfunction, c_uint, c_int);
-    launch: "cuLaunchKernel"
-        (CUfunction, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, CUstream,
-         *mut *mut c_void, *mut *mut c_void);
-    stream_create: "cuStreamCreate" (*mut CUstream, c_uint);
-    stream_synchronize: "cuStreamSynchronize" (CUstream);
-    stream_destroy: "cuStreamDestroy_v2" (CUstream);
-    event_create: "cuEventCreate" (*mut CUevent, c_uint);
-    event_record: "cuEventRecord" (CUevent, CUstream);
-    event_synchronize: "cuEventSynchronize" (CUevent);
-    event_elapsed: "cuEventElapsedTime" (*mut f32, CUevent, CUevent);
-    event_destroy: "cuEventDestroy_v2" (CUevent);
-    capture_begin: "cuStreamBeginCapture_v2" (CUstream, c_uint);
-    capture_end: "cuStreamEndCapture" (CUstream, *mut CUgraph);
-    graph_instantiate: "cuGraphInstantiateWithFlags" (*mut CUgraphExec, CUgraph, u64);
-    graph_destroy_template: "cuGraphDestroy" (CUgraph);
-    graph_launch: "cuGraphLaunch" (CUgraphExec, CUstream);
-    graph_destroy: "cuGraphExecDestroy" (CUgraphExec);
-    @optional
-    launch_ex: "cuLaunchKernelEx"
-        (*const CUlaunchConfig, CUfunction, *mut *mut c_void, *mut *mut c_void);
-}
 
 /// Bytes of the compiler's log: the first lines name the trouble.
 const LOG_BYTES: usize = 8192;
 /// `CU_STREAM_NON_BLOCKING`
 const NON_BLOCKING: c_uint = 1;
+/// `CU_EVENT_DISABLE_TIMING`
+const DISABLE_TIMING: c_uint = 2;
 /// `CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES`
 const SHARED_SIZE_BYTES: c_uint = 1;
 /// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`
@@ -234,6 +150,42 @@ impl Driver for NativeDriver {
         check(unsafe { (self.copy_out)(target, from.0, bytes, stream.0 as CUstream) })
     }
 
+    fn host_alloc(&self, bytes: usize) -> Outcome<HostPtr> {
+        let mut at = ptr::null_mut();
+        // SAFETY: the address of a local of the right type.
+        check(unsafe { (self.host_alloc)(&raw mut at, bytes, 0) })?;
+        Ok(HostPtr(at.expose_provenance()))
+    }
+
+    unsafe fn host_free(&self, at: HostPtr) -> Outcome<()> {
+        // SAFETY: the caller's promise.
+        check(unsafe { (self.host_free)(at.pointer().cast()) })
+    }
+
+    unsafe fn copy_from_host(
+        &self,
+        to: DevicePtr,
+        from: HostPtr,
+        bytes: usize,
+        stream: Stream,
+    ) -> Outcome<()> {
+        let (from, stream) = (from.pointer().cast(), stream.0 as CUstream);
+        // SAFETY: the caller's promise.
+        check(unsafe { (self.copy_in)(to.0, from, bytes, stream) })
+    }
+
+    unsafe fn copy_to_host(
+        &self,
+        to: HostPtr,
+        from: DevicePtr,
+        bytes: usize,
+        stream: Stream,
+    ) -> Outcome<()> {
+        let (to, stream) = (to.pointer().cast(), stream.0 as CUstream);
+        // SAFETY: the caller's promise.
+        check(unsafe { (self.copy_out)(to, from.0, bytes, stream) })
+    }
+
     fn module_load(&self, ptx: &CStr, log: &mut String) -> Outcome<Module> {
         let mut module: CUmodule = ptr::null_mut();
         let mut buffer = [0_u8; LOG_BYTES];
@@ -315,9 +267,9 @@ impl Driver for NativeDriver {
         Ok(Stream(stream as usize))
     }
 
-    unsafe fn stream_synchronize(&self, stream: Stream) -> Outcome<()> {
+    unsafe fn stream_wait(&self, stream: Stream, event: Event) -> Outcome<()> {
         // SAFETY: the caller's promise.
-        check(unsafe { (self.stream_synchronize)(stream.0 as CUstream) })
+        check(unsafe { (self.stream_wait)(stream.0 as CUstream, event.0 as CUevent, 0) })
     }
 
     unsafe fn stream_destroy(&self, stream: Stream) -> Outcome<()> {
@@ -325,10 +277,11 @@ impl Driver for NativeDriver {
         check(unsafe { (self.stream_destroy)(stream.0 as CUstream) })
     }
 
-    fn event_create(&self) -> Outcome<Event> {
+    fn event_create(&self, is_timed: bool) -> Outcome<Event> {
         let mut event: CUevent = ptr::null_mut();
+        let flags = if is_timed { 0 } else { DISABLE_TIMING };
         // SAFETY: the address of a local of the right type.
-        check(unsafe { (self.event_create)(&raw mut event, 0) })?;
+        check(unsafe { (self.event_create)(&raw mut event, flags) })?;
         Ok(Event(event as usize))
     }
 
@@ -337,9 +290,13 @@ impl Driver for NativeDriver {
         check(unsafe { (self.event_record)(event.0 as CUevent, stream.0 as CUstream) })
     }
 
-    unsafe fn event_synchronize(&self, event: Event) -> Outcome<()> {
+    unsafe fn event_query(&self, event: Event) -> Outcome<bool> {
         // SAFETY: the caller's promise.
-        check(unsafe { (self.event_synchronize)(event.0 as CUevent) })
+        match check(unsafe { (self.event_query)(event.0 as CUevent) }) {
+            Ok(()) => Ok(true),
+            Err(ResultCode::NOT_READY) => Ok(false),
+            Err(code) => Err(code),
+        }
     }
 
     unsafe fn event_elapsed_ms(&self, start: Event, end: Event) -> Outcome<f32> {

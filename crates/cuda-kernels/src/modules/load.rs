@@ -220,11 +220,11 @@ impl LoadedModule {
         let Some(cubin) = cubin.filter(|_| info.driver_cuda >= CUBIN_CUDA) else {
             return Ok(None);
         };
-        let loaded = device.raw_call(|driver, _| {
+        let loaded = device.attempt(|driver, _| {
             // SAFETY: the file as the assembler wrote it.
             unsafe { driver.module_load_cubin(&cubin.code.0) }
         });
-        match loaded {
+        match loaded? {
             Ok(module) => Ok(Some(module)),
             Err(code) if code.is_sticky() => device.call("cuModuleLoadData", |_, _| Err(code)),
             // Whatever it dislikes, there is the PTX.
@@ -239,7 +239,7 @@ impl LoadedModule {
     ) -> Result<driver::Module, CudaError> {
         let text = CStr::from_bytes_until_nul(variant.ptx.as_bytes()).unwrap_or_default();
         let mut log = String::new();
-        let loaded = device.raw_call(|driver, _| driver.module_load(text, &mut log));
+        let loaded = device.attempt(|driver, _| driver.module_load(text, &mut log))?;
         let info = device.info();
         loaded.map_err(|code| match code {
             ResultCode::UNSUPPORTED_PTX_VERSION => CudaError::UnsupportedPtx {
@@ -248,12 +248,12 @@ impl LoadedModule {
                 driver_cuda: info.driver_cuda,
                 needed: NEEDED_CUDA,
             },
-            code => CudaError::ModuleRejected {
+            code => device.noted(CudaError::ModuleRejected {
                 device: info.name.clone(),
                 module: name,
                 code,
                 log,
-            },
+            }),
         })
     }
 
@@ -262,27 +262,23 @@ impl LoadedModule {
         // SAFETY: the module is loaded as long as `self` lives.
         let function = self
             .device
-            .raw_call(|driver, _| unsafe { driver.function(self.module, &c_name) });
-        function.map_err(|code| CudaError::MissingKernel {
-            module: self.name,
-            kernel: name,
-            code,
+            .attempt(|driver, _| unsafe { driver.function(self.module, &c_name) });
+        function?.map_err(|code| {
+            self.device.noted(CudaError::MissingKernel {
+                module: self.name,
+                kernel: name,
+                code,
+            })
         })
     }
 }
 
 impl Drop for LoadedModule {
     fn drop(&mut self) {
-        let unload = self.device.raw_call(|driver, stream| {
-            // SAFETY: launches borrow `Kernels`, and those under way are waited for. Recorded
-            // graphs promise to be launched no more.
-            unsafe {
-                driver.stream_synchronize(stream)?;
-                driver.module_unload(self.module)
-            }
-        });
-        // A module that cannot be unloaded goes with its context.
-        let _ = unload;
+        // SAFETY: launches borrow `Kernels`, and those under way are waited for. Recorded graphs
+        // promise to be launched no more.
+        self.device
+            .release(|driver| unsafe { driver.module_unload(self.module) });
     }
 }
 
@@ -350,10 +346,10 @@ mod tests {
             is_chained,
         };
         // SAFETY: the fake driver checks what it is given.
-        let outcome = device.raw_call(|driver, stream| unsafe {
+        let outcome = device.attempt(|driver, stream| unsafe {
             driver.launch(kernel.function, config, stream, &[])
         });
-        outcome.is_ok()
+        outcome.unwrap().is_ok()
     }
 
     #[test]

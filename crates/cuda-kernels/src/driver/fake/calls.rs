@@ -1,11 +1,13 @@
 //! What the fake driver does when it is called.
 
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::CStr;
+use std::ptr;
 
 use super::module::{Entry, cubin_entries, entries};
 use super::{ALIGNMENT, FakeDriver, Launched};
 use crate::driver::{
-    Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate,
+    Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate, HostPtr,
     LaunchConfig, Module, Outcome, ResultCode, Stream,
 };
 
@@ -13,6 +15,8 @@ use crate::driver::{
 const MAX_SHARED_BYTES: u32 = 227 << 10;
 /// Static shared memory, of which kernels are taken to have this much.
 const STATIC_SHARED_BYTES: u32 = 1 << 10;
+/// Bytes of pageable memory that the driver copies aside.
+const COPIED_AT_ONCE: usize = 64 << 10;
 
 impl Driver for FakeDriver {
     fn init(&self) -> Outcome<()> {
@@ -50,11 +54,15 @@ impl Driver for FakeDriver {
     }
 
     fn context_release(&self, _ordinal: usize) -> Outcome<()> {
-        self.destroy()
+        self.blocking_destroy()
     }
 
     unsafe fn context_make_current(&self, _context: Context) -> Outcome<()> {
-        self.call().map(drop)
+        let was_lost = self.state().lost.is_some();
+        // A context that is lost can still be made current, to give back what is in it.
+        self.call()
+            .map(drop)
+            .or_else(|code| was_lost.then_some(()).ok_or(code))
     }
 
     fn memory_info(&self) -> Outcome<(u64, u64)> {
@@ -75,24 +83,79 @@ impl Driver for FakeDriver {
     }
 
     unsafe fn free(&self, at: DevicePtr) -> Outcome<()> {
-        let outcome = self.call().map(drop);
+        let outcome = self.blocking_call().map(drop);
         let removed = self.state().memory.remove(&at.0);
         outcome.and(removed.map(drop).ok_or(ResultCode::INVALID_VALUE))
     }
 
     unsafe fn clear(&self, at: DevicePtr, bytes: usize, _stream: Stream) -> Outcome<()> {
-        self.call()?.bytes(at, bytes).map(|bytes| bytes.fill(0))
+        self.work_call()?
+            .bytes(at, bytes)
+            .map(|bytes| bytes.fill(0))
     }
 
     unsafe fn copy_in(&self, to: DevicePtr, from: &[u8], _stream: Stream) -> Outcome<()> {
-        let mut state = self.call()?;
+        // The driver keeps a copy of little, and returns.
+        let mut state = match from.len() {
+            ..=COPIED_AT_ONCE => self.work_call()?,
+            _ => self.blocking_call()?,
+        };
         state.bytes(to, from.len())?.copy_from_slice(from);
         Ok(())
     }
 
     unsafe fn copy_out(&self, to: &mut [u8], from: DevicePtr, _stream: Stream) -> Outcome<()> {
-        let mut state = self.call()?;
+        let mut state = self.blocking_call()?;
         to.copy_from_slice(state.bytes(from, to.len())?);
+        Ok(())
+    }
+
+    fn host_alloc(&self, bytes: usize) -> Outcome<HostPtr> {
+        let mut state = self.call()?;
+        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT as usize);
+        let layout = layout.map_err(|_| ResultCode::OUT_OF_MEMORY)?;
+        // SAFETY: the layout has a size.
+        let at = unsafe { alloc_zeroed(layout) }.expose_provenance();
+        state.host.insert(at, layout);
+        Ok(HostPtr(at))
+    }
+
+    unsafe fn host_free(&self, at: HostPtr) -> Outcome<()> {
+        let outcome = self.blocking_call().map(drop);
+        if let Some(layout) = self.state().host.remove(&at.0) {
+            // SAFETY: allocated with this layout, and nobody uses it any more.
+            unsafe { dealloc(at.pointer(), layout) };
+        }
+        outcome
+    }
+
+    unsafe fn copy_from_host(
+        &self,
+        to: DevicePtr,
+        from: HostPtr,
+        bytes: usize,
+        _stream: Stream,
+    ) -> Outcome<()> {
+        let mut state = self.work_call()?;
+        state.host_range(from, bytes)?;
+        let to = state.bytes(to, bytes)?;
+        // SAFETY: the range is allocated, and the caller's promise.
+        unsafe { ptr::copy_nonoverlapping(from.pointer(), to.as_mut_ptr(), bytes) };
+        Ok(())
+    }
+
+    unsafe fn copy_to_host(
+        &self,
+        to: HostPtr,
+        from: DevicePtr,
+        bytes: usize,
+        _stream: Stream,
+    ) -> Outcome<()> {
+        let mut state = self.work_call()?;
+        state.host_range(to, bytes)?;
+        let from = state.bytes(from, bytes)?;
+        // SAFETY: the range is allocated, and the caller's promise.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.pointer(), bytes) };
         Ok(())
     }
 
@@ -113,7 +176,7 @@ impl Driver for FakeDriver {
     }
 
     unsafe fn module_unload(&self, _module: Module) -> Outcome<()> {
-        self.destroy()
+        self.blocking_destroy()
     }
 
     unsafe fn function(&self, module: Module, name: &CStr) -> Outcome<Function> {
@@ -144,7 +207,7 @@ impl Driver for FakeDriver {
         _stream: Stream,
         args: &[Arg],
     ) -> Outcome<()> {
-        let mut state = self.call()?;
+        let mut state = self.work_call()?;
         let entry = state.entry(function)?.clone();
         let is_typed = entry.takes(args);
         let is_waiting = entry.waits || !config.is_chained;
@@ -170,7 +233,7 @@ impl Driver for FakeDriver {
         self.create().map(Stream)
     }
 
-    unsafe fn stream_synchronize(&self, _stream: Stream) -> Outcome<()> {
+    unsafe fn stream_wait(&self, _stream: Stream, _event: Event) -> Outcome<()> {
         self.call().map(drop)
     }
 
@@ -178,7 +241,7 @@ impl Driver for FakeDriver {
         self.destroy()
     }
 
-    fn event_create(&self) -> Outcome<Event> {
+    fn event_create(&self, _is_timed: bool) -> Outcome<Event> {
         self.create().map(Event)
     }
 
@@ -186,8 +249,8 @@ impl Driver for FakeDriver {
         self.call().map(drop)
     }
 
-    unsafe fn event_synchronize(&self, _event: Event) -> Outcome<()> {
-        self.call().map(drop)
+    unsafe fn event_query(&self, _event: Event) -> Outcome<bool> {
+        self.call().map(|state| !state.is_stuck)
     }
 
     unsafe fn event_elapsed_ms(&self, _start: Event, _end: Event) -> Outcome<f32> {
@@ -215,10 +278,10 @@ impl Driver for FakeDriver {
     }
 
     unsafe fn graph_launch(&self, _graph: GraphExec, _stream: Stream) -> Outcome<()> {
-        self.call().map(drop)
+        self.work_call().map(drop)
     }
 
     unsafe fn graph_destroy(&self, _graph: GraphExec) -> Outcome<()> {
-        self.destroy()
+        self.blocking_destroy()
     }
 }
