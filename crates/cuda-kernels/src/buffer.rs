@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::arena::Region;
 use crate::device::Device;
-use crate::driver::{DevicePtr, ResultCode};
+use crate::driver::DevicePtr;
 use crate::error::CudaError;
 
 mod sealed {
@@ -25,13 +27,15 @@ elements!(f32, half::f16, u8, u32);
 /// Bytes that the driver copies aside before it returns; for more it waits for the device.
 const COPIED_AT_ONCE: usize = 64 << 10;
 
-/// Device memory for a fixed number of values. It is given back when the buffer is dropped.
+/// Device memory for a fixed number of values: of its own, or a part of an [`crate::Arena`]. Memory
+/// is given back when nobody has a part of it any more.
 ///
 /// Reads and writes are ordered with the launches on the same device.
 pub struct Buffer<T: Element> {
     device: Device,
     at: DevicePtr,
     len: usize,
+    _region: Arc<Region>,
     element: PhantomData<T>,
 }
 
@@ -56,26 +60,20 @@ impl<T: Element> Buffer<T> {
 
     /// Memory of unknown content: never handed out without being written.
     fn alloc(device: &Device, len: usize) -> Result<Self, CudaError> {
-        // The driver has no allocations of nothing; a byte more keeps every buffer real.
-        let bytes = len.saturating_mul(size_of::<T>()).max(1);
-        let outcome = device.attempt(|driver, _| driver.alloc(bytes));
-        let at = match outcome? {
-            Ok(at) => at,
-            Err(ResultCode::OUT_OF_MEMORY) => {
-                return Err(CudaError::OutOfMemory {
-                    device: device.info().name.clone(),
-                    needed: bytes as u64,
-                    free: device.memory()?.free_bytes,
-                });
-            }
-            Err(code) => return device.call("cuMemAlloc", |_, _| Err(code)),
-        };
-        Ok(Self {
-            device: device.clone(),
+        let region = Region::alloc(device, len.saturating_mul(size_of::<T>()))?;
+        let at = region.at();
+        Ok(Self::within(Arc::new(region), at, len))
+    }
+
+    /// A part of a region that nobody else has.
+    pub(crate) fn within(region: Arc<Region>, at: DevicePtr, len: usize) -> Self {
+        Self {
+            device: region.device().clone(),
             at,
             len,
+            _region: region,
             element: PhantomData,
-        })
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -156,15 +154,6 @@ impl<T: Element> Buffer<T> {
         let mut values = vec![T::zeroed(); len];
         self.read_into(0, &mut values)?;
         Ok(values)
-    }
-}
-
-impl<T: Element> Drop for Buffer<T> {
-    fn drop(&mut self) {
-        // SAFETY: views borrow the buffer, so nobody can launch with them any more, and what was
-        // launched before is waited for.
-        self.device
-            .release(|driver| unsafe { driver.free(self.at) });
     }
 }
 

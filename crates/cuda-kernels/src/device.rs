@@ -4,6 +4,7 @@ mod health;
 mod primary;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::health::Health;
 pub(crate) use self::health::Point;
@@ -75,6 +76,7 @@ struct Opened {
     /// Recorded when somebody waits for all that was asked.
     idle: Event,
     health: Health,
+    n_allocations: AtomicUsize,
 }
 
 impl Device {
@@ -120,6 +122,7 @@ impl Device {
             stream,
             idle,
             health: Health::default(),
+            n_allocations: AtomicUsize::new(0),
         })))
     }
 
@@ -135,6 +138,15 @@ impl Device {
     pub fn memory(&self) -> Result<MemoryInfo, CudaError> {
         self.attempt(|_, _| self.0.primary.memory())?
             .map_err(|code| self.noted(failed("cuMemGetInfo", &self.0.info.name, code)))
+    }
+
+    /// How often memory of the device, or page-locked memory of the host, was asked for.
+    pub fn n_allocations(&self) -> usize {
+        self.0.n_allocations.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_allocation(&self) {
+        self.0.n_allocations.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Memory for `len` values, all zero.

@@ -1,7 +1,7 @@
 //! Work recorded once and launched often, and the time that work takes.
 
 use crate::device::{Device, Point};
-use crate::driver::{Event, GraphExec};
+use crate::driver::{Event, GraphExec, Stream};
 use crate::error::CudaError;
 
 /// Launches recorded by [`Device::capture`].
@@ -104,6 +104,19 @@ impl Mark {
     /// Marks the end of what was asked of the device so far.
     pub(crate) fn record(&self) -> Result<Point, CudaError> {
         self.device.record(self.event)
+    }
+
+    /// Marks the end of what was asked of another stream so far.
+    pub(crate) fn record_in(&self, stream: Stream) -> Result<Point, CudaError> {
+        self.device.call("cuEventRecord", |driver, _| {
+            // SAFETY: the event is alive, and so is the caller's stream.
+            unsafe { driver.event_record(self.event, stream) }
+        })?;
+        Ok(self.device.point(self.event))
+    }
+
+    pub(crate) fn event(&self) -> Event {
+        self.event
     }
 }
 

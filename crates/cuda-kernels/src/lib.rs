@@ -21,6 +21,7 @@
 //! any of them fail), [`Device`] and [`Buffer`], [`Kernels`] (every entry point resolved at load),
 //! [`launch`] (one struct per operation, shapes checked before anything is launched).
 
+mod arena;
 mod buffer;
 mod device;
 pub mod driver;
@@ -28,12 +29,17 @@ mod error;
 mod graph;
 pub mod launch;
 mod modules;
+mod pinned;
+mod upload;
 mod weight_type;
 
+pub use arena::{Arena, MemoryClass, MemoryUse};
 pub use buffer::{Buffer, Element, View, ViewMut};
 pub use device::{Device, DeviceInfo, MemoryInfo, probe, probe_with};
 pub use error::CudaError;
 pub use graph::{Graph, Stopwatch};
 pub use half::f16;
 pub use modules::Kernels;
+pub use pinned::ReadBack;
+pub use upload::Uploader;
 pub use weight_type::WeightType;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cuda_kernels::driver::ResultCode;
 use cuda_kernels::driver::fake::FakeDriver;
-use cuda_kernels::{CudaError, Device, Kernels, Stopwatch};
+use cuda_kernels::{CudaError, Device, Kernels, MemoryClass, ReadBack, Stopwatch, Uploader, View};
 
 use super::every_launch::every_launch;
 use super::fake_device;
@@ -24,8 +24,29 @@ fn life_of(device: &Device) -> Result<(), CudaError> {
     unsafe { graph.launch() }?;
     let buffer = device.upload(&[1.0_f32, 2.0])?;
     buffer.read(2)?;
+    transfers(device)?;
     device.memory()?;
     device.synchronize()
+}
+
+/// Memory in parts, bytes there and results back.
+fn transfers(device: &Device) -> Result<(), CudaError> {
+    let mut arena = device.arena(512)?;
+    let mut weights = arena.zeroed::<u8>(300, MemoryClass::Weights)?;
+    let mut back = ReadBack::new(device, 2, 300)?;
+    let mut upload = Uploader::with_chunks(device, 64)?;
+    upload.copy(&[7; 300], weights.view_mut())?;
+    upload.stage(&[5; 130], 16, |_, staged| back_and_forth(&mut back, staged))?;
+    upload.finish()?;
+    back.enqueue(weights.view())?;
+    assert_eq!(back.wait()?, [7; 300]);
+    Ok(())
+}
+
+fn back_and_forth(back: &mut ReadBack<u8>, staged: View<'_, u8>) -> Result<(), CudaError> {
+    back.enqueue(staged)?;
+    assert!(back.wait()?.iter().all(|&byte| byte == 5));
+    Ok(())
 }
 
 #[test]

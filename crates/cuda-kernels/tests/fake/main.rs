@@ -12,6 +12,7 @@ mod every_launch;
 mod failures;
 mod ptx;
 mod shapes;
+mod transfers;
 
 use std::sync::Arc;
 

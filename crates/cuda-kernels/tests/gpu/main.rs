@@ -23,3 +23,4 @@ mod rms_norm;
 mod rope_append;
 mod support;
 mod swiglu;
+mod transfers;
