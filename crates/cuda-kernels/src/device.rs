@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::health::Health;
 pub(crate) use self::health::Point;
-use self::primary::{Primary, count, failed};
+use self::primary::{Primary, compute_capability, count, failed};
 use crate::buffer::{Buffer, Element};
 use crate::driver::{Driver, Event, NativeDriver, Stream};
 use crate::error::CudaError;
@@ -63,6 +63,33 @@ pub fn probe_with(driver: &Arc<dyn Driver>) -> Result<Vec<DeviceInfo>, CudaError
     (0..n_devices).map(open).collect()
 }
 
+/// Whether a device of this machine is one that the kernels run on, as far as can be told without
+/// opening it, which takes a moment.
+///
+/// # Errors
+/// As [`probe`]; [`CudaError::WrongOrdinal`], [`CudaError::TooOld`].
+pub fn check(ordinal: usize) -> Result<(), CudaError> {
+    check_with(&NativeDriver::load()?, ordinal)
+}
+
+fn check_with(driver: &dyn Driver, ordinal: usize) -> Result<(), CudaError> {
+    let n_devices = count(driver)?;
+    if ordinal >= n_devices {
+        return Err(CudaError::WrongOrdinal { ordinal, n_devices });
+    }
+    let (major, minor) = compute_capability(driver, ordinal)?;
+    if (major, minor) >= OLDEST {
+        return Ok(());
+    }
+    let name = driver.device_name(ordinal);
+    let device = name.unwrap_or_else(|_| format!("device {ordinal}"));
+    Err(CudaError::TooOld {
+        device,
+        major,
+        minor,
+    })
+}
+
 /// A device opened for work: its context and one stream, in which everything runs in order.
 ///
 /// Clones are the same device. Buffers, kernels and graphs keep it open.
@@ -93,21 +120,9 @@ impl Device {
     /// # Errors
     /// As [`Device::open`].
     pub fn open_with(driver: Arc<dyn Driver>, ordinal: usize) -> Result<Self, CudaError> {
-        let n_devices = count(&*driver)?;
-        if ordinal >= n_devices {
-            return Err(CudaError::WrongOrdinal { ordinal, n_devices });
-        }
+        check_with(&*driver, ordinal)?;
         let primary = Primary::open(driver, ordinal)?;
         let info = primary.info()?;
-        let (major, minor) = info.compute_capability;
-        if (major, minor) < OLDEST {
-            let device = info.name;
-            return Err(CudaError::TooOld {
-                device,
-                major,
-                minor,
-            });
-        }
         let stream = primary.call(|driver| driver.stream_create());
         let stream = stream.map_err(|code| failed("cuStreamCreate", &info.name, code))?;
         let idle = primary.call(|driver| driver.event_create(false));

@@ -35,7 +35,7 @@ mod weight_type;
 
 pub use arena::{Arena, MemoryClass, MemoryUse};
 pub use buffer::{Buffer, Element, View, ViewMut};
-pub use device::{Device, DeviceInfo, MemoryInfo, probe, probe_with};
+pub use device::{Device, DeviceInfo, MemoryInfo, check, probe, probe_with};
 pub use error::CudaError;
 pub use graph::{Graph, Stopwatch};
 pub use half::f16;

@@ -39,12 +39,13 @@ impl Device {
         }
     }
 
-    /// An NVIDIA GPU, if it can be used.
+    /// An NVIDIA GPU, if there is one that the kernels run on. It is opened by
+    /// [`LlamaModel::load`], which may find that it cannot be used after all.
     ///
     /// # Errors
     /// [`crate::Error::DeviceUnavailable`] with the reason.
     pub fn cuda(ordinal: usize) -> Result<Self> {
-        cuda::probe(ordinal)?;
+        cuda::check(ordinal)?;
         Ok(Self::Cuda { ordinal })
     }
 }

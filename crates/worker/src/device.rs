@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use llama_arch::Device;
+use llama_arch::{Device, LlamaModel};
 
-use crate::error::{Failure, Result};
-use crate::logging::notice;
+use crate::error::Result;
+use crate::logging::{notice, one_line};
 
 /// A device as named on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,35 +40,57 @@ pub(crate) fn cpu(threads: Option<usize>) -> Device {
     threads.map_or_else(Device::cpu, |threads| Device::Cpu { threads })
 }
 
-/// The device asked for. `auto` says what it takes and why; anything else is never replaced.
+/// The device asked for; `auto` is the first GPU, or the CPU.
 pub(crate) fn choose(asked: DeviceArg, threads: Option<usize>) -> Result<Device> {
     match asked {
         DeviceArg::Cpu => Ok(cpu(threads)),
         DeviceArg::Cuda(ordinal) => Ok(Device::cuda(ordinal)?),
         DeviceArg::Auto => match Device::cuda(0) {
-            Ok(device) => {
-                notice!(
-                    device = "cuda:0",
-                    "device: cuda:0 (auto takes the first GPU)"
-                );
-                Ok(device)
-            }
             Err(llama_arch::Error::DeviceUnavailable { reason, .. }) => {
-                notice!(
-                    device = "cpu",
-                    reason,
-                    "device: cpu (auto found no GPU: {reason})"
-                );
-                Ok(cpu(threads))
+                Ok(without_gpu(threads, "found no GPU", &reason))
             }
-            Err(error) => Err(Failure::from(error)),
+            device => Ok(device?),
         },
+    }
+}
+
+/// What takes the place of a device that turned out to be unusable when a model was loaded: `auto`
+/// says why and takes the CPU, anything else is never replaced.
+pub(crate) fn instead(asked: DeviceArg, threads: Option<usize>, reason: &str) -> Option<Device> {
+    (asked == DeviceArg::Auto).then(|| without_gpu(threads, "cannot use the GPU", reason))
+}
+
+fn without_gpu(threads: Option<usize>, what: &str, reason: &str) -> Device {
+    let reason = one_line(reason);
+    notice!(
+        device = "cpu",
+        reason,
+        "device: cpu (auto {what}: {reason})"
+    );
+    cpu(threads)
+}
+
+/// Says that `auto` took a GPU, once a model is there.
+pub(crate) fn announce(asked: DeviceArg, model: &LlamaModel) {
+    if asked == DeviceArg::Auto && model.device_description().starts_with("cuda:") {
+        notice!(
+            device = "cuda:0",
+            "device: cuda:0 (auto takes the first GPU)"
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_auto_takes_another_device() {
+        let reason = "the kernels were\nrefused";
+        assert_eq!(instead(DeviceArg::Cuda(0), Some(2), reason), None);
+        let cpu = Device::Cpu { threads: 2 };
+        assert_eq!(instead(DeviceArg::Auto, Some(2), reason), Some(cpu));
+    }
 
     #[test]
     fn names() {

@@ -80,8 +80,13 @@ impl ModelFile {
             .about(path.map_or(DEMO_NAME.into(), Path::to_string_lossy))
     }
 
-    /// Loads the weights onto a device, showing progress where it takes long.
-    pub(crate) fn load(&self, device: &Device) -> Result<LlamaModel> {
+    /// Loads the weights onto a device, showing progress where it takes long. If the device
+    /// cannot be used, `other` may name another one, given the reason.
+    pub(crate) fn load(
+        &self,
+        device: &Device,
+        other: impl FnOnce(&str) -> Option<Device>,
+    ) -> Result<LlamaModel> {
         let started = Instant::now();
         let mut bar = None;
         let mut progress = |done: u64, total: u64| {
@@ -92,10 +97,19 @@ impl ModelFile {
                 bar.set_position(done);
             }
         };
-        let options = LoadOptions {
-            progress: Some(&mut progress),
+        let mut load = |device: &Device| {
+            let options = LoadOptions {
+                progress: Some(&mut progress),
+            };
+            LlamaModel::load(&self.file, device, options)
         };
-        let model = LlamaModel::load(&self.file, device, options);
+        let model = match load(device) {
+            Err(llama_arch::Error::DeviceUnavailable { device, reason }) => match other(&reason) {
+                Some(other) => load(&other),
+                None => Err(llama_arch::Error::DeviceUnavailable { device, reason }),
+            },
+            model => model,
+        };
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
@@ -217,7 +231,7 @@ mod tests {
     fn the_demo_is_aligned_and_whole() {
         assert_eq!(DEMO.0.as_ptr().align_offset(64), 0);
         let model = ModelFile::open(None).unwrap();
-        let loaded = model.load(&Device::cpu()).unwrap();
+        let loaded = model.load(&Device::cpu(), |_| None).unwrap();
         assert!(loaded.config().vocab > 0);
     }
 }

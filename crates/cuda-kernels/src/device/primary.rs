@@ -27,6 +27,22 @@ pub(super) fn failed(call: &'static str, device: &str, code: ResultCode) -> Cuda
     CudaError::Driver { call, device, code }
 }
 
+/// As (9, 0).
+pub(super) fn compute_capability(
+    driver: &dyn Driver,
+    ordinal: usize,
+) -> Result<(u32, u32), CudaError> {
+    let major = ask(driver, ordinal, Attribute::Major)?;
+    Ok((major, ask(driver, ordinal, Attribute::Minor)?))
+}
+
+fn ask(driver: &dyn Driver, ordinal: usize, attribute: Attribute) -> Result<u32, CudaError> {
+    let value = driver.device_attribute(ordinal, attribute);
+    let on = || format!("device {ordinal}");
+    let value = value.map_err(|code| failed("cuDeviceGetAttribute", &on(), code))?;
+    Ok(u32::try_from(value).unwrap_or(0))
+}
+
 /// A device's primary context, held.
 pub(super) struct Primary {
     driver: Arc<dyn Driver>,
@@ -80,11 +96,7 @@ impl Primary {
     pub(super) fn info(&self) -> Result<DeviceInfo, CudaError> {
         let (driver, ordinal) = (&self.driver, self.ordinal);
         let on = format!("device {ordinal}");
-        let ask = |attribute| {
-            let value = driver.device_attribute(ordinal, attribute);
-            let value = value.map_err(|code| failed("cuDeviceGetAttribute", &on, code))?;
-            Ok::<_, CudaError>(u32::try_from(value).unwrap_or(0))
-        };
+        let n_multiprocessors = ask(&**driver, ordinal, Attribute::Multiprocessors)?;
         let name = driver.device_name(ordinal);
         let version = driver.version();
         let version = version.map_err(|code| failed("cuDriverGetVersion", &on, code))?;
@@ -93,8 +105,8 @@ impl Primary {
         Ok(DeviceInfo {
             ordinal,
             name: name.map_err(|code| failed("cuDeviceGetName", &on, code))?,
-            compute_capability: (ask(Attribute::Major)?, ask(Attribute::Minor)?),
-            n_multiprocessors: ask(Attribute::Multiprocessors)?,
+            compute_capability: compute_capability(&**driver, ordinal)?,
+            n_multiprocessors,
             driver_cuda: (version / 1000, version % 1000 / 10),
             memory: memory.map_err(|code| failed("cuMemGetInfo", &on, code))?,
         })

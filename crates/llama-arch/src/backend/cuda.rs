@@ -13,13 +13,14 @@ mod step_tables;
 use std::ops::Range;
 use std::sync::Arc;
 
+use cuda_kernels::driver::Driver;
 use cuda_kernels::launch::{
     Attention, Embed, Epilogue, Gather, HeadNorm, Heads, LaunchCost, MAX_HEAD_DIM, Matmul, RmsNorm,
     RopeAppend, Swiglu,
 };
 use cuda_kernels::{Buffer, Device, Kernels, launch};
 
-pub use self::device::{describe, devices, probe};
+pub use self::device::{check, describe, devices};
 use self::device::{failed, unavailable};
 pub use self::memory::{CudaBuffer, CudaKvCache, CudaMatrix, CudaRope};
 use crate::backend::{AttentionShape, Backend, MatrixSource};
@@ -47,11 +48,27 @@ impl CudaBackend {
     /// Opens a GPU and loads the kernels onto it.
     ///
     /// # Errors
-    /// [`Error::DeviceUnavailable`] with the reason.
+    /// [`Error::DeviceUnavailable`] with the reason, or [`Error::DeviceFailed`].
     pub fn open(ordinal: usize) -> Result<Self> {
-        let device = Device::open(ordinal).map_err(unavailable(ordinal))?;
-        let kernels = Kernels::load(&device).map_err(unavailable(ordinal))?;
+        Self::on(Device::open(ordinal).map_err(unavailable(ordinal))?)
+    }
+
+    /// Opens a GPU through another driver.
+    ///
+    /// # Errors
+    /// As [`CudaBackend::open`].
+    pub fn open_with(driver: Arc<dyn Driver>, ordinal: usize) -> Result<Self> {
+        Self::on(Device::open_with(driver, ordinal).map_err(unavailable(ordinal))?)
+    }
+
+    fn on(device: Device) -> Result<Self> {
+        let kernels = Kernels::load(&device).map_err(unavailable(device.info().ordinal))?;
         Ok(Self(Arc::new(Inner { device, kernels })))
+    }
+
+    /// The GPU.
+    pub fn device(&self) -> &Device {
+        &self.0.device
     }
 
     /// Every part of the weights times `x`, each into its columns of `out`.

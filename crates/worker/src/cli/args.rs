@@ -84,8 +84,11 @@ impl RunArgs {
     pub(crate) fn load(self, file: &ModelFile) -> Result<LlamaModel> {
         // A file that no device can run should say so before any device is looked for.
         LlamaConfig::from_gguf(&file.file).map_err(|error| file.about(error))?;
-        let device = device::choose(self.device, self.threads())?;
-        file.load(&device)
+        let (asked, threads) = (self.device, self.threads());
+        let device = device::choose(asked, threads)?;
+        let model = file.load(&device, |reason| device::instead(asked, threads, reason))?;
+        device::announce(asked, &model);
+        Ok(model)
     }
 
     /// Threads asked for.

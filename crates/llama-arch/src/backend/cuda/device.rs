@@ -1,6 +1,6 @@
 //! Which GPUs there are, and what their errors are called here.
 
-use cuda_kernels::{CudaError, Device, DeviceInfo};
+use cuda_kernels::{CudaError, DeviceInfo};
 
 use crate::error::{Error, Result};
 
@@ -12,13 +12,13 @@ pub fn devices() -> Result<Vec<DeviceInfo>> {
     cuda_kernels::probe().map_err(unavailable(0))
 }
 
-/// What a GPU is, if it can be used.
+/// Whether there is a GPU of this number that the kernels run on, as far as can be told without
+/// opening it.
 ///
 /// # Errors
 /// [`Error::DeviceUnavailable`] with the reason.
-pub fn probe(ordinal: usize) -> Result<DeviceInfo> {
-    let device = Device::open(ordinal).map_err(unavailable(ordinal))?;
-    Ok(device.info().clone())
+pub fn check(ordinal: usize) -> Result<()> {
+    cuda_kernels::check(ordinal).map_err(unavailable(ordinal))
 }
 
 /// A GPU in a few words.
@@ -33,9 +33,13 @@ pub fn describe(info: &DeviceInfo) -> String {
 
 /// What an error of opening a GPU is called here.
 pub(super) fn unavailable(ordinal: usize) -> impl Fn(CudaError) -> Error {
-    move |error| Error::DeviceUnavailable {
-        device: format!("cuda:{ordinal}"),
-        reason: error.to_string(),
+    move |error| {
+        let reason = error.to_string();
+        if error.is_poisoned() {
+            return Error::DeviceFailed { op: "open", reason };
+        }
+        let device = format!("cuda:{ordinal}");
+        Error::DeviceUnavailable { device, reason }
     }
 }
 
