@@ -136,6 +136,15 @@ pub trait Driver: Send + Sync {
     /// `cuMemcpyDtoHAsync`; the bytes are there when the stream was synchronised.
     unsafe fn copy_out(&self, to: &mut [u8], from: DevicePtr, stream: Stream) -> Outcome<()>;
 
+    /// `cuMemcpyDtoDAsync` of ranges that do not overlap
+    unsafe fn copy_within(
+        &self,
+        to: DevicePtr,
+        from: DevicePtr,
+        bytes: usize,
+        stream: Stream,
+    ) -> Outcome<()>;
+
     /// `cuMemHostAlloc`: page-locked memory, which the device copies to and from by itself.
     fn host_alloc(&self, bytes: usize) -> Outcome<HostPtr>;
     /// `cuMemFreeHost`

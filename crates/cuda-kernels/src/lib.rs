@@ -22,6 +22,7 @@
 //! [`launch`] (one struct per operation, shapes checked before anything is launched).
 
 mod arena;
+mod bandwidth;
 mod buffer;
 mod device;
 pub mod driver;
@@ -34,6 +35,7 @@ mod upload;
 mod weight_type;
 
 pub use arena::{Arena, MemoryClass, MemoryUse};
+pub use bandwidth::Bandwidth;
 pub use buffer::{Buffer, Element, View, ViewMut};
 pub use device::{Device, DeviceInfo, MemoryInfo, check, probe, probe_with};
 pub use error::CudaError;

@@ -30,6 +30,7 @@ pub struct Kernels {
     pub(crate) matmul_rows1: PerType,
     /// For tiles of eight rows.
     pub(crate) matmul_rows8: PerType,
+    pub(crate) read_bandwidth: Kernel,
     pub(crate) rms_norm: Kernel,
     pub(crate) rope_append: Kernel,
     pub(crate) swiglu: Kernel,
@@ -111,6 +112,7 @@ impl Kernels {
             head_norm: load.kernel(module!("head_norm"), "head_norm")?,
             matmul_rows1: load.kernels(matmul, per_type!("matmul_", "_rows1"))?,
             matmul_rows8: load.kernels(matmul, per_type!("matmul_", "_rows8"))?,
+            read_bandwidth: load.kernel(module!("read_bandwidth"), "read_bandwidth")?,
             rms_norm: load.kernel(module!("rms_norm"), "rms_norm")?,
             rope_append: load.kernel(module!("rope_append"), "rope_append")?,
             swiglu: load.kernel(module!("swiglu"), "swiglu")?,

@@ -150,6 +150,17 @@ impl Driver for NativeDriver {
         check(unsafe { (self.copy_out)(target, from.0, bytes, stream.0 as CUstream) })
     }
 
+    unsafe fn copy_within(
+        &self,
+        to: DevicePtr,
+        from: DevicePtr,
+        bytes: usize,
+        stream: Stream,
+    ) -> Outcome<()> {
+        // SAFETY: the caller's promise.
+        check(unsafe { (self.copy_within)(to.0, from.0, bytes, stream.0 as CUstream) })
+    }
+
     fn host_alloc(&self, bytes: usize) -> Outcome<HostPtr> {
         let mut at = ptr::null_mut();
         // SAFETY: the address of a local of the right type.

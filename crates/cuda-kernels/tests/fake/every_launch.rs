@@ -5,7 +5,8 @@ use std::sync::Arc;
 use cuda_kernels::driver::fake::FakeDriver;
 use cuda_kernels::launch::{
     AddInPlace, Argmax, Attention, BLOCK_POSITIONS, CountNonFinite, Embed, Epilogue, Gather,
-    HeadNorm, Heads, LaunchCost, Matmul, Paging, RmsNorm, RopeAppend, RopePairing, Swiglu, Weight,
+    HeadNorm, Heads, LaunchCost, Matmul, Paging, ReadBandwidth, RmsNorm, RopeAppend, RopePairing,
+    Swiglu, Weight,
 };
 use cuda_kernels::{Buffer, CudaError, Device, Kernels, WeightType, f16};
 
@@ -91,6 +92,10 @@ pub(crate) fn every_launch(
     }
     costs.extend(row_ops(&mut b, kernels)?);
     costs.extend(attention_ops(&mut b, kernels)?);
+    let words = device.zeroed(ROWS * 4)?;
+    let mut out = device.zeroed(ReadBandwidth::THREADS)?;
+    let (words, out) = (words.view(), out.view_mut());
+    costs.push(ReadBandwidth { words, out }.launch(kernels)?);
     Ok(costs)
 }
 

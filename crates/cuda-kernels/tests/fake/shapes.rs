@@ -1,7 +1,8 @@
 //! Launches that do not fit are refused before the driver hears of them.
 
 use cuda_kernels::launch::{
-    Argmax, Attention, Epilogue, Gather, Heads, RmsNorm, RopeAppend, RopePairing, Swiglu,
+    Argmax, Attention, Epilogue, Gather, Heads, ReadBandwidth, RmsNorm, RopeAppend, RopePairing,
+    Swiglu,
 };
 use cuda_kernels::{CudaError, Kernels, WeightType};
 
@@ -13,7 +14,6 @@ fn refused(words: &str, launch: impl FnOnce(&Kernels, &mut Buffers) -> Result<()
     let (fake, device) = fake_device();
     let kernels = Kernels::load(&device).unwrap();
     let mut buffers = Buffers::new(&device).unwrap();
-    let n_calls = fake.n_calls();
     let error = launch(&kernels, &mut buffers).expect_err(words);
     assert!(matches!(error, CudaError::Shape { .. }), "{error}");
     let text = error.to_string();
@@ -21,7 +21,7 @@ fn refused(words: &str, launch: impl FnOnce(&Kernels, &mut Buffers) -> Result<()
         text.contains("fake device 0") && text.contains(words),
         "{text}"
     );
-    assert_eq!(fake.n_calls(), n_calls);
+    assert_eq!(fake.launches(), []);
 }
 
 #[test]
@@ -161,6 +161,12 @@ fn row_shapes() {
         }
         .launch(kernels)
         .map(drop)
+    });
+    refused("255 threads are no multiple of 256", |kernels, _| {
+        let words = kernels.device().zeroed(8)?;
+        let mut out = kernels.device().zeroed(255)?;
+        let (words, out) = (words.view(), out.view_mut());
+        ReadBandwidth { words, out }.launch(kernels).map(drop)
     });
     refused("out has 3 values, not [4]", |kernels, b| {
         let (x, out) = (b.x.view(), b.found.view_mut());

@@ -1,6 +1,6 @@
 //! Bytes on their way to the device and back, and memory given out in parts.
 
-use cuda_kernels::{Arena, CudaError, MemoryClass, ReadBack, Uploader};
+use cuda_kernels::{Arena, Bandwidth, CudaError, Kernels, MemoryClass, ReadBack, Uploader};
 
 use super::fake_device;
 
@@ -137,4 +137,16 @@ fn an_arena_is_one_allocation() {
     assert_eq!(first.read(100).unwrap()[99], 7.0);
     drop((first, device));
     assert_eq!(fake.n_alive(), 0);
+}
+
+#[test]
+fn bandwidth_is_measured_in_what_memory_is_free() {
+    let (fake, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    fake.set_memory(4 << 20);
+    // The fake device takes a millisecond for everything.
+    let Bandwidth { read, copy } = Bandwidth::measure(&kernels).unwrap();
+    assert_eq!((read, copy), (1048.576e6, 1048.576e6));
+    fake.set_memory(100);
+    assert!(Bandwidth::measure(&kernels).is_err());
 }

@@ -19,6 +19,7 @@ mod gather;
 mod graph;
 mod head_norm;
 mod matmul;
+mod read_bandwidth;
 mod rms_norm;
 mod rope_append;
 mod support;

@@ -110,6 +110,19 @@ impl Driver for FakeDriver {
         Ok(())
     }
 
+    unsafe fn copy_within(
+        &self,
+        to: DevicePtr,
+        from: DevicePtr,
+        bytes: usize,
+        _stream: Stream,
+    ) -> Outcome<()> {
+        let mut state = self.work_call()?;
+        let copied = state.bytes(from, bytes)?.to_vec();
+        state.bytes(to, bytes)?.copy_from_slice(&copied);
+        Ok(())
+    }
+
     fn host_alloc(&self, bytes: usize) -> Outcome<HostPtr> {
         let mut state = self.call()?;
         let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT as usize);

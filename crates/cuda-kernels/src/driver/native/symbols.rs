@@ -68,6 +68,7 @@ symbols! {
     clear: "cuMemsetD8Async" (CUdeviceptr, u8, usize, CUstream);
     copy_in: "cuMemcpyHtoDAsync_v2" (CUdeviceptr, *const c_void, usize, CUstream);
     copy_out: "cuMemcpyDtoHAsync_v2" (*mut c_void, CUdeviceptr, usize, CUstream);
+    copy_within: "cuMemcpyDtoDAsync_v2" (CUdeviceptr, CUdeviceptr, usize, CUstream);
     host_alloc: "cuMemHostAlloc" (*mut *mut c_void, usize, c_uint);
     host_free: "cuMemFreeHost" (*mut c_void);
     module_load: "cuModuleLoadDataEx"
