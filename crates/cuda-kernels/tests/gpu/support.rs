@@ -2,13 +2,18 @@
 
 use std::io::{self, Write};
 use std::sync::Once;
+use std::time::Duration;
 
 use cuda_kernels::{Buffer, Device, Kernels};
 
 /// The device and its kernels; `None`, and a line that says why, where there is none.
 pub(crate) fn kernels() -> Option<Kernels> {
     match Device::open(0) {
-        Ok(device) => Some(Kernels::load(&device).unwrap()),
+        Ok(device) => {
+            // Under a sanitizer a kernel takes its time.
+            device.set_patience(Duration::from_secs(600));
+            Some(Kernels::load(&device).unwrap())
+        }
         Err(error) => {
             let required = std::env::var("REQUIRE_CUDA").is_ok_and(|value| value == "1");
             assert!(!required, "REQUIRE_CUDA=1, but: {error}");
