@@ -148,3 +148,18 @@ fn refused_kernels_make_the_device_unavailable() {
         );
     }
 }
+
+/// Memory is planned, and taken before the first step.
+#[test]
+fn steps_take_no_memory() {
+    let backend = CudaBackend::open_with(Arc::new(FakeDriver::new()), 0).unwrap();
+    let device = backend.device().clone();
+    let model = LlamaModel::load_with(file(), backend, LoadOptions::default()).unwrap();
+    let mut session = model.session(32).unwrap();
+    let n_allocations = device.n_allocations();
+    assert!(n_allocations > 0);
+    for _ in 0..2 {
+        generate(&mut session).unwrap();
+        assert_eq!(device.n_allocations(), n_allocations);
+    }
+}
