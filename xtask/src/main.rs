@@ -10,6 +10,7 @@
 mod build_ptx;
 mod ci;
 mod fixtures;
+mod man;
 mod pack_model;
 mod synth_model;
 mod tidy;
@@ -59,6 +60,11 @@ const COMMANDS: &[Command] = &[
         name: "pack-model",
         help: "rewrite a GGUF with its matrices in a block type",
         run: pack_model::run,
+    },
+    Command {
+        name: "man",
+        help: "write the manual pages of the binary (FOLDER)",
+        run: man::run,
     },
 ];
 
@@ -135,6 +141,7 @@ mod tests {
         assert!(fails_with_usage(&["fixtures", "--python"]));
         assert!(fails_with_usage(&["synth-model", "--preset"]));
         assert!(fails_with_usage(&["build-ptx", "--nvcc"]));
+        assert!(fails_with_usage(&["man", "--here"]));
         assert!(dispatch(&["--help".to_string()]).is_ok());
     }
 

@@ -3,11 +3,13 @@
 mod args;
 mod bench;
 mod chat;
+mod completions;
 mod detokenize;
 mod devices;
 mod estimate;
 mod generate;
 mod inspect;
+mod man;
 mod report;
 mod table;
 mod tokenize;
@@ -58,6 +60,9 @@ enum Command {
     Bench(bench::Args),
     Trace(trace::Args),
     Devices(devices::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 impl Cli {
@@ -76,6 +81,8 @@ impl Cli {
             Command::Bench(args) => bench::run(args),
             Command::Trace(args) => trace::run(args),
             Command::Devices(args) => devices::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
         }
     }
 }

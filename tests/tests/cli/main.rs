@@ -9,6 +9,7 @@
 
 mod bench;
 mod chat;
+mod completions;
 mod demo;
 mod determinism;
 mod errors;
