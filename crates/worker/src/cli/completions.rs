@@ -27,7 +27,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "worker-orcd", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    // The generator for bash looks commands up under another name than it stores them, where the
+    // program's name has a dash: without this, nothing after a command is completed.
+    let script = script.replace("worker__subcmd__orcd", "worker__orcd");
     let mut output = Output::stdout();
-    output.line(String::from_utf8_lossy(&script).trim_end())?;
+    output.line(script.trim_end())?;
     output.finish()
 }
