@@ -110,8 +110,8 @@ impl TensorType {
 
     /// Whether [`quantize`](crate::quantize) encodes this type.
     pub fn can_quantize(self) -> bool {
-        use TensorType::{Bf16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
-        matches!(self, F32 | F16 | Bf16 | Q8_0 | Q4_0 | Q4_1 | Q5_0 | Q5_1)
+        // Of each type that is decoded there is an encoder too.
+        self.can_dequantize()
     }
 
     /// The bytes of a row of `n` elements. An `n` that is no whole number of blocks is an error.

@@ -1,5 +1,16 @@
-//! From f32 to stored blocks, by ggml's reference formulas: round to nearest against the block's
-//! largest value. There is no search for better scales, so K types are not offered.
+//! From f32 to stored blocks. The types of 32 follow ggml's reference formulas bit for bit: round to
+//! nearest against the block's largest value. For the K types the format leaves the choice of scales
+//! open, and `search` looks for those of the smallest squared error.
+//!
+//! What is computed depends on the values alone, not on the processor.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over fixed arrays vectorise as written, and read as the formulas"
+)]
+
+mod k_quants;
+mod search;
 
 use crate::block::TensorType;
 use crate::dequant::f16_to_f32;
@@ -30,6 +41,11 @@ pub fn quantize(tensor_type: TensorType, values: &[f32]) -> Result<Vec<u8>, Erro
         TensorType::Q4_1 => blocks(tensor_type, values, &mut bytes, block_q4_1)?,
         TensorType::Q5_0 => blocks(tensor_type, values, &mut bytes, block_q5_0)?,
         TensorType::Q5_1 => blocks(tensor_type, values, &mut bytes, block_q5_1)?,
+        TensorType::Q2K => blocks(tensor_type, values, &mut bytes, k_quants::block_q2_k)?,
+        TensorType::Q3K => blocks(tensor_type, values, &mut bytes, k_quants::block_q3_k)?,
+        TensorType::Q4K => blocks(tensor_type, values, &mut bytes, k_quants::block_q4_k)?,
+        TensorType::Q5K => blocks(tensor_type, values, &mut bytes, k_quants::block_q5_k)?,
+        TensorType::Q6K => blocks(tensor_type, values, &mut bytes, k_quants::block_q6_k)?,
         _ => return Err(Error::CannotQuantize { tensor_type }),
     }
     Ok(bytes)
@@ -67,22 +83,22 @@ fn f32_to_bf16(value: f32) -> u16 {
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// Encodes 32 values; `None` if the scale is not finite.
-type BlockEncoder = fn(&[f32; 32], &mut Vec<u8>) -> Option<()>;
+/// Encodes a block of values; `None` if a scale is not finite.
+type BlockEncoder<const LEN: usize> = fn(&[f32; LEN], &mut Vec<u8>) -> Option<()>;
 
-fn blocks(
+fn blocks<const LEN: usize>(
     tensor_type: TensorType,
     values: &[f32],
     bytes: &mut Vec<u8>,
-    encode: BlockEncoder,
+    encode: BlockEncoder<LEN>,
 ) -> Result<(), Error> {
-    for (number, block) in values.as_chunks::<32>().0.iter().enumerate() {
+    for (number, block) in values.as_chunks::<LEN>().0.iter().enumerate() {
         let finite = block.iter().all(|value| value.is_finite());
         if !finite || encode(block, bytes).is_none() {
             let (at, value) = worst(block);
             return Err(Error::UnquantizableValue {
                 tensor_type,
-                index: number * 32 + at,
+                index: number * LEN + at,
                 value,
             });
         }
@@ -91,16 +107,16 @@ fn blocks(
 }
 
 /// The value to blame: the first that is not finite, or else the largest.
-fn worst(block: &[f32; 32]) -> (usize, f32) {
+fn worst(block: &[f32]) -> (usize, f32) {
     let not_finite = block.iter().position(|value| !value.is_finite());
     let at = not_finite.unwrap_or_else(|| largest(block));
     (at, block[at])
 }
 
 /// The index of the first value of the largest magnitude.
-fn largest(block: &[f32; 32]) -> usize {
+fn largest(block: &[f32]) -> usize {
     let mut at = 0;
-    for i in 1..32 {
+    for i in 1..block.len() {
         if block[i].abs() > block[at].abs() {
             at = i;
         }
@@ -224,7 +240,7 @@ mod tests {
             ));
         }
         assert!(matches!(
-            quantize(TensorType::Q4K, &[0.0; 256]),
+            quantize(TensorType::Iq4Xs, &[0.0; 256]),
             Err(Error::CannotQuantize { .. })
         ));
     }

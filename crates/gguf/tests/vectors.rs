@@ -116,9 +116,10 @@ fn decoding_agrees_bit_for_bit() {
 
 #[test]
 fn encoding_agrees_bit_for_bit() {
+    // The K types leave the choice of scales open: `tests/quality.rs`.
     let types = TensorType::ALL
         .iter()
-        .filter(|tensor_type| tensor_type.can_quantize());
+        .filter(|tensor_type| tensor_type.can_quantize() && tensor_type.block_len() < 256);
     assert_eq!(types.clone().count(), 8);
     for &tensor_type in types {
         let mut vectors = Vectors::open("quantize", tensor_type);
