@@ -1,6 +1,6 @@
-//! From f32 to stored blocks. The types of 32 follow ggml's reference formulas bit for bit: round to
-//! nearest against the block's largest value. For the K types the format leaves the choice of scales
-//! open, and `search` looks for those of the smallest squared error.
+//! From f32 to stored blocks. The types of 32 follow ggml's reference formulas bit for bit: round
+//! to nearest against the block's largest value. For the K types the format leaves the choice of
+//! scales open, and `search` looks for those of the smallest squared error.
 //!
 //! What is computed depends on the values alone, not on the processor.
 

@@ -60,7 +60,8 @@ const K_TYPES: [TensorType; 5] = [
 
 #[test]
 fn blocks_that_the_format_holds_exactly_stay_as_they_are() {
-    let blocks: [(&str, fn(usize) -> f32); 5] = [
+    type Value = fn(usize) -> f32;
+    let blocks: [(&str, Value); 5] = [
         ("zeros", |_| 0.0),
         ("one positive value", |_| 0.25),
         ("one negative value", |_| -0.25),

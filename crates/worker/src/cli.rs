@@ -10,6 +10,7 @@ mod estimate;
 mod generate;
 mod inspect;
 mod man;
+mod quantize;
 mod report;
 mod table;
 mod tokenize;
@@ -59,6 +60,7 @@ enum Command {
     Detokenize(detokenize::Args),
     Bench(bench::Args),
     Trace(trace::Args),
+    Quantize(quantize::Args),
     Devices(devices::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -68,7 +70,11 @@ enum Command {
 impl Cli {
     /// Does what the command line says.
     pub(crate) fn run(&self) -> Result<()> {
-        if !matches!(self.command, Command::Generate(_) | Command::Chat(_)) {
+        // These end what they do in their own way.
+        if !matches!(
+            self.command,
+            Command::Generate(_) | Command::Chat(_) | Command::Quantize(_)
+        ) {
             interrupt::end_at_once()?;
         }
         match &self.command {
@@ -80,6 +86,7 @@ impl Cli {
             Command::Detokenize(args) => detokenize::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Trace(args) => trace::run(args),
+            Command::Quantize(args) => quantize::run(args),
             Command::Devices(args) => devices::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),

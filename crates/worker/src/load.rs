@@ -1,4 +1,4 @@
-//! All file I/O: models, prompts, transcripts, and what the system says of its memory.
+//! Files that are read: models, prompts, and what the system says of its memory; and transcripts.
 
 use std::fs;
 use std::io::{self, IsTerminal, Read};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gguf::GgufFile;
-use indicatif::{ProgressBar, ProgressStyle};
 use llama_arch::{Device, LlamaModel, LoadOptions, MemoryPlan};
 
 use crate::error::{Failure, Result};
 use crate::logging::notice;
+use crate::progress::{Progress, Unit};
 
 /// The demo model inside the binary, aligned as the weights of a mapped file are.
 #[repr(C, align(64))]
@@ -20,9 +20,6 @@ static DEMO: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../models/haiku/ha
 
 /// What the demo model is called.
 const DEMO_NAME: &str = "haiku (bundled demo)";
-
-/// Loads that are done sooner show no progress bar.
-const QUIET_LOAD: Duration = Duration::from_millis(300);
 
 /// An open model file and what to call it.
 pub(crate) struct ModelFile {
@@ -88,15 +85,8 @@ impl ModelFile {
         other: impl FnOnce(&str) -> Option<Device>,
     ) -> Result<LlamaModel> {
         let started = Instant::now();
-        let mut bar = None;
-        let mut progress = |done: u64, total: u64| {
-            if bar.is_none() && started.elapsed() > QUIET_LOAD {
-                bar = Some(progress_bar(total));
-            }
-            if let Some(bar) = &bar {
-                bar.set_position(done);
-            }
-        };
+        let mut bar = Progress::new("loading", Unit::Bytes, self.file.data_bytes());
+        let mut progress = |done: u64, _: u64| bar.set(done);
         let mut load = |device: &Device| {
             let options = LoadOptions {
                 progress: Some(&mut progress),
@@ -110,9 +100,7 @@ impl ModelFile {
             },
             model => model,
         };
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
+        bar.finish();
         let model = model.map_err(|error| self.about(error))?;
         self.file.check_unchanged()?;
         tracing::info!(
@@ -140,13 +128,6 @@ fn describe(path: &Path, error: gguf::Error) -> Failure {
     } else {
         failure.about(path.display())
     }
-}
-
-fn progress_bar(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    // The template is constant, and the bar's own style is good enough if it were wrong.
-    let style = ProgressStyle::with_template("loading {bar:40} {bytes}/{total_bytes} {eta}");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Refuses a plan that this machine's memory cannot hold, where the system tells. The memory of

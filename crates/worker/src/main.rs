@@ -1,8 +1,8 @@
 //! `worker-orcd`: runs Llama-family GGUF models from the command line.
 //!
-//! [`cli`] holds one file per command; what commands share lies beside it: [`load`] does all file
-//! I/O, [`prompt`] turns text into ids, [`generation`] runs the model, [`text_stream`] turns ids
-//! into text.
+//! [`cli`] holds one file per command; what commands share lies beside it: [`load`] reads files
+//! and [`store`] writes them, [`quantize`] makes other files of a model, [`prompt`] turns text into
+//! ids, [`generation`] runs the model, [`text_stream`] turns ids into text.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,10 @@ mod interrupt;
 mod load;
 mod logging;
 mod output;
+mod progress;
 mod prompt;
+mod quantize;
+mod store;
 mod text_stream;
 
 use std::process::ExitCode;

@@ -111,6 +111,8 @@ fn visit(directory: &Path, prefix: &str, files: &mut Vec<Source>) -> io::Result<
             if !hidden && !SKIPPED_DIRECTORIES.contains(&name.as_str()) {
                 visit(&entry.path(), &format!("{path}/"), files)?;
             }
+        } else if name == ".git" {
+            // In a second working tree of git, a file that says where the first one is.
         } else if let Ok(text) = String::from_utf8(fs::read(entry.path())?) {
             // What is not UTF-8 is no text: models and other binary vectors.
             files.push(Source::new(&path, &text));

@@ -1,9 +1,10 @@
 //! Scales for a group of values: those of the smallest squared error that a search finds.
 //!
 //! For given quants the best scale (and offset) is a linear regression; for a given scale the best
-//! quants are the nearest ones. Alternating the two is Lloyd's method for scalar quantisers (S. Lloyd,
-//! "Least squares quantization in PCM", 1982), which only finds the nearest local minimum: so it is
-//! started from several ranges, from one that cuts the extremes off to one that has room for them.
+//! quants are the nearest ones. Alternating the two is Lloyd's method for scalar quantisers
+//! (S. Lloyd, "Least squares quantization in PCM", 1982), which only finds the nearest local
+//! minimum: so it is started from several ranges, from one that cuts the extremes off to one that
+//! has room for them.
 //!
 //! The plain squared error is what counts for a model as a whole: its loss grows linearly with it
 //! (V. Malinovskii et al., "Pushing the Limits of Large Language Model Quantization via the
