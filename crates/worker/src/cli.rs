@@ -10,6 +10,7 @@ mod estimate;
 mod generate;
 mod inspect;
 mod man;
+mod perplexity;
 mod quantize;
 mod report;
 mod table;
@@ -61,6 +62,7 @@ enum Command {
     Bench(bench::Args),
     Trace(trace::Args),
     Quantize(quantize::Args),
+    Perplexity(perplexity::Args),
     Devices(devices::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -73,7 +75,7 @@ impl Cli {
         // These end what they do in their own way.
         if !matches!(
             self.command,
-            Command::Generate(_) | Command::Chat(_) | Command::Quantize(_)
+            Command::Generate(_) | Command::Chat(_) | Command::Quantize(_) | Command::Perplexity(_)
         ) {
             interrupt::end_at_once()?;
         }
@@ -87,6 +89,7 @@ impl Cli {
             Command::Bench(args) => bench::run(args),
             Command::Trace(args) => trace::run(args),
             Command::Quantize(args) => quantize::run(args),
+            Command::Perplexity(args) => perplexity::run(args),
             Command::Devices(args) => devices::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),

@@ -165,6 +165,15 @@ pub(crate) fn available_host_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// A file to be read bit by bit, and its size.
+pub(crate) fn open(path: &Path) -> Result<(impl Read + use<>, u64)> {
+    let file = fs::File::open(path).map_err(|error| cannot("open", path, &error))?;
+    let found = file
+        .metadata()
+        .map_err(|error| cannot("open", path, &error))?;
+    Ok((file, found.len()))
+}
+
 /// The text of a file.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;

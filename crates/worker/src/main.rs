@@ -2,7 +2,8 @@
 //!
 //! [`cli`] holds one file per command; what commands share lies beside it: [`load`] reads files
 //! and [`store`] writes them, [`quantize`] makes other files of a model, [`prompt`] turns text into
-//! ids, [`generation`] runs the model, [`text_stream`] turns ids into text.
+//! ids, [`generation`] runs the model, [`perplexity`] measures it, [`text_stream`] turns ids into
+//! text.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ mod interrupt;
 mod load;
 mod logging;
 mod output;
+mod perplexity;
 mod progress;
 mod prompt;
 mod quantize;

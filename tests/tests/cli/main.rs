@@ -15,6 +15,7 @@ mod determinism;
 mod errors;
 mod generate;
 mod inspect;
+mod perplexity;
 mod quantize;
 mod streams;
 mod tokenize;
