@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+pub mod hub;
 pub mod models;
 
 use std::env;
@@ -53,7 +54,10 @@ pub fn worker<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> R
         let is_ours = name
             .to_str()
             .is_some_and(|name| name.starts_with("WORKER_ORCD_"));
-        if is_ours || name == "RUST_LOG" {
+        let is_network = name.to_str().is_some_and(|name| {
+            name.starts_with("HF_") || name.to_ascii_lowercase().ends_with("_proxy")
+        });
+        if is_ours || is_network || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }

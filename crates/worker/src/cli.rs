@@ -11,6 +11,7 @@ mod generate;
 mod inspect;
 mod man;
 mod perplexity;
+mod pull;
 mod quantize;
 mod report;
 mod table;
@@ -61,6 +62,7 @@ enum Command {
     Detokenize(detokenize::Args),
     Bench(bench::Args),
     Trace(trace::Args),
+    Pull(pull::Args),
     Quantize(quantize::Args),
     Perplexity(perplexity::Args),
     Devices(devices::Args),
@@ -88,6 +90,7 @@ impl Cli {
             Command::Detokenize(args) => detokenize::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Trace(args) => trace::run(args),
+            Command::Pull(args) => pull::run(args),
             Command::Quantize(args) => quantize::run(args),
             Command::Perplexity(args) => perplexity::run(args),
             Command::Devices(args) => devices::run(args),

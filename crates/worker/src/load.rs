@@ -9,6 +9,8 @@ use gguf::GgufFile;
 use llama_arch::{Device, LlamaModel, LoadOptions, MemoryPlan};
 
 use crate::error::{Failure, Result};
+use crate::hub::cache::Settings;
+use crate::hub::{self, reference::Reference};
 use crate::logging::notice;
 use crate::progress::{Progress, Unit};
 
@@ -49,6 +51,11 @@ impl ModelFile {
                 opened,
             });
         };
+        let pulled = match path.to_str().and_then(|path| path.strip_prefix("hf:")) {
+            Some(reference) => Some(from_hub(reference)?),
+            None => None,
+        };
+        let path = pulled.as_deref().unwrap_or(path);
         let file = GgufFile::open(path).map_err(|error| describe(path, error))?;
         let odd = file.warnings();
         if !odd.is_empty() {
@@ -117,6 +124,14 @@ impl ModelFile {
     pub(crate) fn since_opened(&self) -> Duration {
         self.opened.elapsed()
     }
+}
+
+/// Where a model of the Hub lies, once it does.
+fn from_hub(reference: &str) -> Result<PathBuf> {
+    let reference: Reference = reference
+        .parse()
+        .map_err(|error| Failure::usage(format_args!("hf:{reference}: {error}")))?;
+    Ok(hub::find_or_pull(&reference, &Settings::from_env()?)?.path)
 }
 
 fn describe(path: &Path, error: gguf::Error) -> Failure {

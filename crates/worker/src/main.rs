@@ -1,9 +1,9 @@
 //! `worker-orcd`: runs Llama-family GGUF models from the command line.
 //!
 //! [`cli`] holds one file per command; what commands share lies beside it: [`load`] reads files
-//! and [`store`] writes them, [`quantize`] makes other files of a model, [`prompt`] turns text into
-//! ids, [`generation`] runs the model, [`perplexity`] measures it, [`text_stream`] turns ids into
-//! text.
+//! and [`store`] writes them, [`hub`] fetches them, [`quantize`] makes other files of a model,
+//! [`prompt`] turns text into ids, [`generation`] runs the model, [`perplexity`] measures it,
+//! [`text_stream`] turns ids into text.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod cli;
 mod device;
 mod error;
 mod generation;
+mod hub;
 mod interrupt;
 mod load;
 mod logging;

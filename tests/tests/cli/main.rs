@@ -16,6 +16,7 @@ mod errors;
 mod generate;
 mod inspect;
 mod perplexity;
+mod pull;
 mod quantize;
 mod streams;
 mod tokenize;

@@ -44,16 +44,28 @@ impl FormatArgs {
 /// `--model`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ModelArg {
-    /// The GGUF file; of a split model, its first part [default: the bundled demo model]
-    #[arg(short, long, value_name = "FILE", env = "WORKER_ORCD_MODEL")]
+    /// The GGUF file, of a split model its first part, or hf:REPO[:FILE or QUANT] [default: the
+    /// bundled demo model]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        env = "WORKER_ORCD_MODEL"
+    )]
     pub(crate) model: Option<PathBuf>,
 }
 
 /// The model as first argument.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ModelPath {
-    /// The GGUF file; of a split model, its first part [default: the bundled demo model]
-    #[arg(value_name = "MODEL", env = "WORKER_ORCD_MODEL")]
+    /// The GGUF file, of a split model its first part, or hf:REPO[:FILE or QUANT] [default: the
+    /// bundled demo model]
+    #[arg(
+        value_name = "MODEL",
+        value_hint = clap::ValueHint::FilePath,
+        env = "WORKER_ORCD_MODEL"
+    )]
     pub(crate) model: Option<PathBuf>,
 }
 

@@ -38,7 +38,7 @@ Example: what did quantising lose?
   worker-orcd perplexity model-f16.gguf text.txt --save-logits base.logits
   worker-orcd perplexity model-q4_k_m.gguf text.txt --kl-against base.logits")]
 pub(crate) struct Args {
-    /// The GGUF file; of a split model, its first part
+    /// The GGUF file, of a split model its first part, or hf:REPO[:FILE or QUANT]
     #[arg(value_name = "MODEL", value_hint = clap::ValueHint::FilePath)]
     model: PathBuf,
 
