@@ -1,6 +1,6 @@
 //! Models from the Hugging Face Hub, in the cache that its other clients share.
 //!
-//! [`reference`] says what is asked for, [`cache`] where it lies and which variables of the
+//! [`mod@reference`] says what is asked for, [`cache`] where it lies and which variables of the
 //! environment count, [`api`] asks the Hub, [`download`] fetches a file, again and again from where
 //! it broke off.
 

@@ -32,7 +32,7 @@ Examples:
   worker-orcd perplexity model-f16.gguf text.txt --save-logits base.logits
   worker-orcd perplexity model-q4_k_m.gguf text.txt --kl-against base.logits   (what was lost?)")]
 pub(crate) struct Args {
-    /// The F16, BF16 or F32 GGUF file to read, of a split model its first part, or hf:REPO[:FILE]
+    /// The F16, BF16 or F32 GGUF file to read (of a split model its first part), or hf:REPO:FILE
     #[arg(value_name = "IN", value_hint = clap::ValueHint::FilePath)]
     input: PathBuf,
 
