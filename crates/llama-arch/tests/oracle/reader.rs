@@ -40,8 +40,15 @@ impl Oracle {
             // A test built elsewhere and run in the workspace of this machine.
             folder = "crates/llama-arch/tests/oracle".into();
         }
-        let path = folder.join(format!("{name}.logits"));
-        let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Self::read(&folder.join(format!("{name}.logits")))
+    }
+
+    /// The oracle in a file.
+    ///
+    /// # Errors
+    /// As [`Oracle::load`].
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         Self::parse(&bytes).ok_or_else(|| format!("{}: malformed", path.display()))
     }
 

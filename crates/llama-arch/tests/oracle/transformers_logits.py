@@ -35,7 +35,8 @@ POSITIONS = (0, 1, N_PROMPT // 2, N_PROMPT - 1, N_PROMPT + N_GREEDY - 2)
 class File:
     """A GGUF file: metadata by the name after the architecture, tensors in double precision."""
 
-    def __init__(self, path):
+    def __init__(self, path, device="cpu"):
+        self.device = device
         reader = GGUFReader(path)
         self.fields = {name: field.contents() for name, field in reader.fields.items()
                        if not name.startswith("tokenizer.")}
@@ -44,7 +45,8 @@ class File:
         for tensor in reader.tensors:
             values = dequantize(tensor.data, tensor.tensor_type)
             shape = tuple(reversed([int(dim) for dim in tensor.shape]))
-            self.tensors[tensor.name] = torch.from_numpy(values.reshape(shape).copy()).double()
+            values = torch.from_numpy(values.reshape(shape).copy())
+            self.tensors[tensor.name] = values.to(device).double()
 
     def get(self, name, default=None):
         return self.fields.get(f"{self.arch}.{name}", default)
@@ -126,7 +128,8 @@ def build(file):
         "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
         "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM),
     }[file.arch]
-    model = model_class(config_class(**settings)).double().eval()
+    with torch.device(file.device):
+        model = model_class(config_class(**settings)).double().eval()
     weights = state_dict(file, n_heads, settings["num_key_value_heads"], settings)
     missing, unexpected = model.load_state_dict(weights, strict=False)
     tied = ["lm_head.weight"] if settings["tie_word_embeddings"] else []
@@ -204,10 +207,10 @@ def decode(model, prompt, cache):
     return tokens, torch.cat(rows)
 
 
-def prompt_ids(seed, vocab):
+def prompt_ids(seed, vocab, n=N_PROMPT):
     """Ids drawn by a 64-bit linear congruential generator from the seed of the case."""
     ids, state = [], seed
-    for _ in range(N_PROMPT):
+    for _ in range(n):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         ids.append((state >> 33) % vocab)
     return ids
