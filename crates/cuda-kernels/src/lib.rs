@@ -41,7 +41,7 @@ pub use device::{Device, DeviceInfo, MemoryInfo, check, probe, probe_with};
 pub use error::CudaError;
 pub use graph::{Graph, Stopwatch};
 pub use half::f16;
-pub use modules::Kernels;
+pub use modules::{Kernels, NEEDED_CUDA};
 pub use pinned::ReadBack;
 pub use upload::Uploader;
 pub use weight_type::WeightType;

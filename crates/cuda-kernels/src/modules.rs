@@ -12,6 +12,7 @@ use crate::error::CudaError;
 use crate::weight_type::WeightType;
 
 pub(crate) use self::load::Kernel;
+pub use self::load::NEEDED_CUDA;
 
 /// An entry point for each [`WeightType`].
 pub(crate) type PerType = [Kernel; WeightType::ALL.len()];

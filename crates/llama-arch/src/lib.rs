@@ -27,6 +27,7 @@ pub mod model;
 mod plan;
 pub mod rope;
 pub mod sampling;
+pub mod self_test;
 mod session;
 mod trace;
 pub mod weights;

@@ -7,7 +7,7 @@ use crate::driver::{self, Attribute, Function, ResultCode};
 use crate::error::CudaError;
 
 /// CUDA version whose drivers are the first to know the PTX version of the kernels.
-const NEEDED_CUDA: (u32, u32) = (12, 0);
+pub const NEEDED_CUDA: (u32, u32) = (12, 0);
 /// CUDA version that the cubins were made with: older drivers do not know all that is in them.
 const CUBIN_CUDA: (u32, u32) = (13, 0);
 /// CUDA version whose drivers are the first to record chained launches as such.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bandwidth;
 mod device;
 mod memory;
 mod step_tables;
@@ -20,6 +21,7 @@ use cuda_kernels::launch::{
 };
 use cuda_kernels::{Buffer, Device, Kernels, launch};
 
+pub use self::bandwidth::read_gb_per_s;
 pub use self::device::{check, describe, devices};
 use self::device::{failed, unavailable};
 pub use self::memory::{CudaBuffer, CudaKvCache, CudaMatrix, CudaRope};
@@ -30,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::kv_cache::KvLayout;
 use crate::rope::RopeTable;
 
-pub use cuda_kernels::{DeviceInfo, MemoryInfo};
+pub use cuda_kernels::{DeviceInfo, MemoryInfo, NEEDED_CUDA};
 
 /// What a call of the device gives.
 type Outcome<T> = std::result::Result<T, cuda_kernels::CudaError>;
