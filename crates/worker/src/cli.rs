@@ -6,6 +6,7 @@ mod chat;
 mod completions;
 mod detokenize;
 mod devices;
+mod doctor;
 mod estimate;
 mod generate;
 mod inspect;
@@ -69,6 +70,7 @@ enum Command {
     Completions(completions::Args),
     #[command(hide = true)]
     Man(man::Args),
+    Doctor(doctor::Args),
 }
 
 impl Cli {
@@ -96,6 +98,7 @@ impl Cli {
             Command::Devices(args) => devices::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
+            Command::Doctor(args) => doctor::run(args),
         }
     }
 }

@@ -189,6 +189,35 @@ pub(crate) fn open(path: &Path) -> Result<(impl Read + use<>, u64)> {
     Ok((file, found.len()))
 }
 
+/// The operating system and its kernel; `None` where it does not tell.
+pub(crate) fn os_description() -> Option<String> {
+    let release = fs::read_to_string("/etc/os-release").ok()?;
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    let name = name.trim_matches('"');
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Some(format!("{name}, kernel {}", kernel.trim()))
+}
+
+/// What the processor calls itself; `None` where the system does not tell.
+pub(crate) fn processor_name() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))?;
+    Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
+}
+
+/// Version of the NVIDIA driver in the kernel, if there is one.
+pub(crate) fn nvidia_driver() -> Option<String> {
+    let text = fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+    let mut words = text.lines().next()?.split_whitespace();
+    let is_version =
+        |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+    words.find(is_version).map(str::to_owned)
+}
+
 /// The text of a file.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;

@@ -12,6 +12,7 @@ mod chat;
 mod completions;
 mod demo;
 mod determinism;
+mod doctor;
 mod errors;
 mod generate;
 mod inspect;
