@@ -22,6 +22,8 @@ fn figures_agree() {
         "2",
         "-r",
         "3",
+        "--step-tokens",
+        "7",
     ];
     let document = worker([&args[..], &["--format", "json"]].concat()).json();
     assert_eq!(document["weight_bytes"], weights);
@@ -48,6 +50,13 @@ fn figures_agree() {
             figure("tokens_per_s_max"),
         );
         assert!(slowest <= rate && rate <= fastest, "{result}");
+        let samples = result["tokens_per_s_samples"].as_array().unwrap();
+        assert_eq!(samples.len(), 3);
+        assert!(
+            samples
+                .iter()
+                .all(|sample| (slowest..=fastest).contains(&sample.as_f64().unwrap()))
+        );
         assert!((figure("ms_per_token") * rate - 1e3).abs() < 1e-6);
     }
     assert_eq!(results[0]["gb_per_s"], serde_json::Value::Null);
@@ -58,6 +67,41 @@ fn figures_agree() {
     let speed = per_token * decode["tokens_per_s"].as_f64().unwrap() / 1e9;
     assert!((decode["gb_per_s"].as_f64().unwrap() / speed - 1.0).abs() < 1e-3);
     assert!((decode["share_of_read"].as_f64().unwrap() / (speed / read) - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn every_depth_with_every_number_of_sequences() {
+    let models = Models::new();
+    let tiny = models.tiny();
+    let args = [
+        "bench",
+        arg(&tiny),
+        "-p",
+        "0",
+        "-n",
+        "2",
+        "-d",
+        "0,40",
+        "-b",
+        "1,3",
+        "-r",
+        "1",
+    ];
+    for more in [&[][..], &["--logits"]] {
+        let document = worker([&args[..], &["--format", "json"], more].concat()).json();
+        let results = document["results"].as_array().unwrap();
+        let found: Vec<_> = results
+            .iter()
+            .map(|r| (&r["kind"], &r["batch"], &r["depth"]))
+            .collect();
+        let expected =
+            [(1, 0), (1, 40), (3, 0), (3, 40)].map(|(b, d)| ("decode".into(), b.into(), d.into()));
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(k, b, d): &(serde_json::Value, _, _)| (k, b, d))
+            .collect();
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]

@@ -103,6 +103,14 @@ impl RunArgs {
         Ok(model)
     }
 
+    /// The number of the GPU that is used, if one is.
+    pub(crate) fn ordinal(self) -> usize {
+        match self.device {
+            DeviceArg::Cuda(ordinal) => ordinal,
+            DeviceArg::Auto | DeviceArg::Cpu => 0,
+        }
+    }
+
     /// Threads asked for.
     pub(crate) fn threads(self) -> Option<usize> {
         self.threads.map(usize::from)

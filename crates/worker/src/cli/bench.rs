@@ -1,29 +1,31 @@
 //! `bench`: how fast a model runs, and how near that is to what memory allows.
 
 mod bandwidth;
+mod document;
 mod runner;
 
+use llama_arch::backend::cuda;
 use llama_arch::{ExecutorOptions, LlamaModel};
-use serde::Serialize;
 
 use super::args::{FormatArgs, ModelPath, RunArgs};
 use super::report;
-use super::table::{Table, bytes};
+use super::table::bytes;
 use crate::error::{Failure, Result};
 use crate::load::ModelFile;
 use crate::output::Output;
+use document::{BenchDocument, ResultDocument, table};
 use runner::Runner;
 
 /// Tokens of a prefill test, unless asked otherwise or the context is smaller.
-const DEFAULT_PREFILL: u32 = 512;
+const DEFAULT_PREFILL: usize = 512;
 
 /// Tokens of a decode test, unless asked otherwise or the context is smaller.
-const DEFAULT_DECODE: u32 = 128;
+const DEFAULT_DECODE: usize = 128;
 
-/// Measure prefill and decode speed, as medians.
+/// Measure prefill and greedy decoding, as medians.
 ///
 /// A decode step reads every weight and the cache once: `GB/s` is what that comes to, and `of
-/// read` its share of the speed at which this run saw all threads read memory.
+/// read` its share of the speed at which this run saw the device, or all threads, read memory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -49,26 +51,46 @@ pub(crate) struct Args {
     )]
     decode: Option<Vec<u32>>,
 
-    /// Tokens in the cache before each test
+    /// Tokens of each sequence in the cache before a test; every test at every depth
     #[arg(
         short,
         long,
-        value_name = "N",
-        default_value_t = 0,
+        value_name = "N,..",
+        value_delimiter = ',',
+        default_value = "0",
         env = "WORKER_ORCD_DEPTH"
     )]
-    depth: u32,
+    depth: Vec<u32>,
 
-    /// Sequences side by side
+    /// Sequences side by side; every test with every number of them
     #[arg(
         short,
         long,
-        value_name = "N",
-        default_value_t = 1,
+        value_name = "N,..",
+        value_delimiter = ',',
+        default_value = "1",
         value_parser = clap::value_parser!(u16).range(1..=4096),
         env = "WORKER_ORCD_BATCH"
     )]
-    batch: u16,
+    batch: Vec<u16>,
+
+    /// Most tokens that one step of a prefill takes, over all sequences [default: what `generate`
+    /// takes]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1 << 20),
+        env = "WORKER_ORCD_STEP_TOKENS"
+    )]
+    step_tokens: Option<u32>,
+
+    /// Decode without choosing tokens: the logits are brought to the host, and any token follows
+    #[arg(
+        long,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        env = "WORKER_ORCD_LOGITS"
+    )]
+    logits: bool,
 
     /// Repetitions of each test, after one to warm up
     #[arg(
@@ -86,37 +108,6 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     format: FormatArgs,
-}
-
-/// A whole benchmark.
-#[derive(Serialize)]
-struct BenchDocument<'a> {
-    model: &'a str,
-    device: String,
-    weight_bytes: u64,
-    load_ms: f64,
-    reps: u16,
-    /// What all threads together read from memory in a second, measured in this run; of a device
-    /// with its own memory not known.
-    read_gb_per_s: Option<f64>,
-    results: Vec<ResultDocument>,
-}
-
-/// One test.
-#[derive(Serialize)]
-struct ResultDocument {
-    test: String,
-    tokens: usize,
-    depth: usize,
-    batch: usize,
-    tokens_per_s: f64,
-    tokens_per_s_min: f64,
-    tokens_per_s_max: f64,
-    ms_per_token: f64,
-    /// Of decode tests: bytes of weights and cache read for one token.
-    bytes_per_token: Option<u64>,
-    gb_per_s: Option<f64>,
-    share_of_read: Option<f64>,
 }
 
 /// What a test does.
@@ -153,16 +144,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let file = ModelFile::open(args.model.model.as_deref())?;
     let model = args.run.load(&file)?;
     let load_ms = crate::generation::millis(file.since_opened());
-    let tests = args.tests(model.config().context_length);
-    if tests.is_empty() {
+    let read_gb_per_s = match model.free_bytes()? {
+        None => bandwidth::read_gb_per_s(args.threads()),
+        Some(_) => cuda::read_gb_per_s(args.run.ordinal())?,
+    };
+    let mut results = Vec::new();
+    for &batch in &args.batch {
+        for &depth in &args.depth {
+            let at = (depth as usize, usize::from(batch));
+            results.append(&mut args.measure(&file, &model, at, read_gb_per_s)?);
+        }
+    }
+    if results.is_empty() {
         return Err(Failure::usage("nothing to measure: -p and -n are both 0"));
     }
-    let threads = args
-        .run
-        .threads()
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let on_host = model.free_bytes()?.is_none();
-    let read_gb_per_s = on_host.then(|| bandwidth::read_gb_per_s(threads));
     let document = BenchDocument {
         model: &file.name,
         device: model.device_description(),
@@ -170,17 +165,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         load_ms,
         reps: args.reps,
         read_gb_per_s,
-        results: args.measure(&file, &model, &tests, read_gb_per_s)?,
+        results,
     };
     let mut output = Output::stdout();
     if args.format.json() {
         output.line(report::json(&document))?;
     } else {
-        let read = read_gb_per_s
-            .map(|speed| format!(", memory read at {speed:.1} GB/s"))
-            .unwrap_or_default();
         output.line(format_args!(
-            "{}, {} of weights, {}{read}, medians of {}",
+            "{}, {} of weights, {}, memory read at {read_gb_per_s:.1} GB/s, medians of {}",
             document.model,
             bytes(document.weight_bytes),
             document.device,
@@ -192,14 +184,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl Args {
-    fn tests(&self, context: usize) -> Vec<Test> {
-        let room = u32::try_from(context)
-            .unwrap_or(u32::MAX)
-            .saturating_sub(self.depth)
-            .max(1);
-        let sizes = |asked: &Option<Vec<u32>>, default: u32| {
-            let sizes = asked.clone().unwrap_or_else(|| vec![default.min(room)]);
-            sizes.into_iter().filter(|&n| n > 0).map(|n| n as usize)
+    fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.run.threads().unwrap_or_else(all)
+    }
+
+    fn tests(&self, context: usize, depth: usize) -> Vec<Test> {
+        let room = context.saturating_sub(depth).max(1);
+        let sizes = |asked: &Option<Vec<u32>>, default: usize| {
+            let asked = asked
+                .as_ref()
+                .map(|sizes| sizes.iter().map(|&n| n as usize));
+            let sizes: Vec<usize> =
+                asked.map_or_else(|| vec![default.min(room)], Iterator::collect);
+            sizes.into_iter().filter(|&n| n > 0)
         };
         let prefill = sizes(&self.prefill, DEFAULT_PREFILL).map(Test::Prefill);
         prefill
@@ -207,116 +205,57 @@ impl Args {
             .collect()
     }
 
-    fn measure(
-        &self,
-        file: &ModelFile,
-        model: &LlamaModel,
-        tests: &[Test],
-        read_gb_per_s: Option<f64>,
-    ) -> Result<Vec<ResultDocument>> {
-        let (depth, batch) = (self.depth as usize, usize::from(self.batch));
-        let longest = tests.iter().map(|test| test.tokens()).max().unwrap_or(0);
-        let context = depth + longest.max(1);
+    /// What an executor for so many sequences of that context is planned for.
+    fn options(&self, model: &LlamaModel, context: usize, batch: usize) -> ExecutorOptions {
         let options = match batch {
             1 => ExecutorOptions::single(context),
             _ => ExecutorOptions::batch(context, batch),
         };
-        let options = options.with_chunk(model.chunk_rows());
-        let mut runner = Runner::new(file, model, options)?;
+        let asked = self.step_tokens.map(|n| n as usize);
+        options.with_chunk(asked.unwrap_or_else(|| model.chunk_rows()))
+    }
+
+    /// Every test at one depth with one number of sequences.
+    fn measure(
+        &self,
+        file: &ModelFile,
+        model: &LlamaModel,
+        (depth, batch): (usize, usize),
+        read_gb_per_s: f64,
+    ) -> Result<Vec<ResultDocument>> {
+        let tests = self.tests(model.config().context_length, depth);
+        let Some(longest) = tests.iter().map(|test| test.tokens()).max() else {
+            return Ok(Vec::new());
+        };
+        let mut runner = Runner::new(file, model, self.options(model, depth + longest, batch))?;
         runner.fill(depth)?;
         let mut results = Vec::new();
-        for &test in tests {
-            let mut times = Vec::new();
+        for test in tests {
+            let mut seconds = Vec::new();
             for rep in 0..=self.reps {
                 let time = match test {
                     Test::Prefill(n) => runner.prefill(depth, n)?,
-                    Test::Decode(n) => runner.decode(depth, n)?,
+                    Test::Decode(n) => runner.decode(depth, n, self.logits)?,
                 };
                 // The first one warms up.
                 if rep > 0 {
-                    times.push(time.as_secs_f64());
+                    seconds.push(time.as_secs_f64());
                 }
             }
-            times.sort_by(f64::total_cmp);
-            let n = (test.tokens() * batch) as f64;
-            let seconds = median(&times);
-            let read = match test {
+            let step_bytes = match test {
                 Test::Prefill(_) => None,
                 Test::Decode(n) => Some(runner.bytes_per_step(depth, n)),
             };
-            let gb_per_s = read.map(|step| step * test.tokens() as f64 / seconds / 1e9);
-            results.push(ResultDocument {
-                test: test.name(depth, batch),
-                tokens: test.tokens(),
-                depth,
-                batch,
-                tokens_per_s: n / seconds,
-                tokens_per_s_min: n / times[times.len() - 1],
-                tokens_per_s_max: n / times[0],
-                ms_per_token: seconds * 1e3 / n,
-                bytes_per_token: read.map(|step| (step / batch as f64) as u64),
-                gb_per_s,
-                share_of_read: gb_per_s
-                    .zip(read_gb_per_s)
-                    .map(|(speed, read)| speed / read),
-            });
+            let result = ResultDocument::new(test, (depth, batch), &seconds, step_bytes);
+            results.push(result.against(read_gb_per_s));
         }
         Ok(results)
     }
 }
 
-/// The median of sorted values, of which there is one at least.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len().is_multiple_of(2) {
-        f64::midpoint(sorted[middle - 1], sorted[middle])
-    } else {
-        sorted[middle]
-    }
-}
-
-fn table(results: &[ResultDocument]) -> Table {
-    let header = [
-        "test",
-        "tokens/s",
-        "min",
-        "max",
-        "ms/token",
-        "read/token",
-        "GB/s",
-        "of read",
-    ];
-    let mut table = Table::new(&header, 1);
-    let dash = || "-".to_owned();
-    for result in results {
-        table.row([
-            result.test.clone(),
-            format!("{:.2}", result.tokens_per_s),
-            format!("{:.2}", result.tokens_per_s_min),
-            format!("{:.2}", result.tokens_per_s_max),
-            format!("{:.3}", result.ms_per_token),
-            result.bytes_per_token.map_or_else(dash, bytes),
-            result
-                .gb_per_s
-                .map_or_else(dash, |speed| format!("{speed:.2}")),
-            result
-                .share_of_read
-                .map_or_else(dash, |share| format!("{:.1} %", share * 100.0)),
-        ]);
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(&[3.0]), 3.0);
-        assert_eq!(median(&[1.0, 3.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-    }
 
     #[test]
     fn names() {

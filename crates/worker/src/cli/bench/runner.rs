@@ -1,9 +1,11 @@
-//! Prefill and decode without sampling, on one or more sequences.
+//! Prefill and greedy decoding of one or more sequences.
 
 use std::time::{Duration, Instant};
 
 use llama_arch::kv_cache::blocks_for;
-use llama_arch::{Batch, Execute, ExecutorOptions, LlamaModel, MemoryPlan, Outputs};
+use llama_arch::{
+    Batch, Execute, ExecutorOptions, LlamaModel, MemoryPlan, Outputs, Sampler, SamplingParams,
+};
 
 use crate::error::Result;
 use crate::load::{self, ModelFile};
@@ -62,40 +64,71 @@ impl Runner {
         Ok(())
     }
 
-    /// The time that `n` tokens of each sequence take from position `start` on.
+    /// The time that `n` tokens of each sequence take from position `start` on, in steps of as many
+    /// rows as the executor takes: of one sequence, or of several.
     pub(super) fn prefill(&mut self, start: usize, n: usize) -> Result<Duration> {
         let tokens: Vec<u32> = (0..n).map(|_| self.token()).collect();
         let started = Instant::now();
+        self.batch.clear();
         for sequence in 0..self.options.max_sequences {
-            let mut at = start;
-            for chunk in tokens.chunks(self.options.max_rows) {
-                let is_last = at + chunk.len() == start + n;
-                let outputs = if is_last {
+            let mut done = 0;
+            while done < n {
+                let room = self.options.max_rows - self.batch.tokens().len();
+                let rows = room.min(n - done);
+                let (from, to) = (done, done + rows);
+                let outputs = if to == n {
                     Outputs::Last
                 } else {
                     Outputs::None
                 };
-                self.batch.clear();
-                let blocks = self.blocks(sequence, at + chunk.len());
-                self.batch.push(chunk, at, &blocks, outputs);
-                self.executor.forward(&self.batch, None)?;
-                at += chunk.len();
+                let blocks = self.blocks(sequence, start + to);
+                self.batch
+                    .push(&tokens[from..to], start + from, &blocks, outputs);
+                done = to;
+                if rows == room {
+                    self.step()?;
+                }
             }
         }
+        self.step()?;
         Ok(started.elapsed())
     }
 
-    /// The time of `n` steps of one token of each sequence, from position `start` on.
-    pub(super) fn decode(&mut self, start: usize, n: usize) -> Result<Duration> {
+    /// Computes what was collected, if anything was.
+    fn step(&mut self) -> Result<()> {
+        if !self.batch.tokens().is_empty() {
+            self.executor.forward(&self.batch, None)?;
+            self.batch.clear();
+        }
+        Ok(())
+    }
+
+    /// The time of `n` steps of one token of each sequence, from position `start` on: each
+    /// continues with its most likely token, or with any if only the `logits` are wanted.
+    pub(super) fn decode(&mut self, start: usize, n: usize, logits: bool) -> Result<Duration> {
+        let n_sequences = self.options.max_sequences;
+        let mut tokens: Vec<u32> = (0..n_sequences).map(|_| self.token()).collect();
+        let sampler = |token: &u32| Sampler::new(SamplingParams::default(), &[*token], self.vocab);
+        let mut samplers = tokens
+            .iter()
+            .map(sampler)
+            .collect::<llama_arch::Result<Vec<Sampler>>>()?;
         let started = Instant::now();
         for position in start..start + n {
             self.batch.clear();
-            for sequence in 0..self.options.max_sequences {
-                let token = self.token();
+            for (sequence, token) in tokens.iter().enumerate() {
                 let blocks = self.blocks(sequence, position + 1);
-                self.batch.push(&[token], position, &blocks, Outputs::Last);
+                self.batch.push(&[*token], position, &blocks, Outputs::Last);
             }
-            self.executor.forward(&self.batch, None)?;
+            if logits {
+                self.executor.forward(&self.batch, None)?;
+                continue;
+            }
+            let mut samplers: Vec<_> = samplers.iter_mut().map(|s| (s, position + 1)).collect();
+            let sampled = self.executor.sample(&self.batch, &mut samplers)?;
+            for (token, sampled) in tokens.iter_mut().zip(sampled) {
+                *token = sampled?.id;
+            }
         }
         Ok(started.elapsed())
     }
