@@ -7,6 +7,7 @@
     reason = "the output is what these commands are for"
 )]
 
+mod bench;
 mod build_ptx;
 mod ci;
 mod fixtures;
@@ -55,6 +56,11 @@ const COMMANDS: &[Command] = &[
         name: "build-ptx",
         help: "compile the CUDA kernels (--check, --nvcc PATH, --ptxas PATH)",
         run: build_ptx::run,
+    },
+    Command {
+        name: "bench",
+        help: "the worker beside llama.cpp: speeds in turns, and a record (--peer PATH, ...)",
+        run: bench::run,
     },
     Command {
         name: "pack-model",
