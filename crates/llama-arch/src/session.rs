@@ -177,7 +177,10 @@ impl Session {
             .executor
             .sample(&self.batch, &mut [(sampler, position)])?;
         self.cached.extend_from_slice(last);
-        sampled.into_iter().next().unwrap_or(Err(Error::EmptyPrompt))
+        sampled
+            .into_iter()
+            .next()
+            .unwrap_or(Err(Error::EmptyPrompt))
     }
 
     /// Returns the last chunk, which the batch then holds.

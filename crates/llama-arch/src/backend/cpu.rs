@@ -3,21 +3,28 @@
 //! Weights stay in the file's mapping, quantised. `kernels` holds the inner loops, compiled for
 //! several instruction sets; `pool` the threads.
 
+mod aligned;
 mod attention;
 mod elementwise;
+mod exp;
+mod formats;
+mod gemm;
 mod kernels;
 mod matmul;
+mod packed;
 mod pool;
 mod rows;
+mod vector;
 
 use std::sync::{Arc, Mutex};
 
 use gguf::SharedBytes;
 
+use self::aligned::AlignedVec;
 use self::kernels::Isa;
 use self::matmul::{Epilogue, Scratch};
 use self::pool::ThreadPool;
-use self::rows::{RowDecoder, row_decoder};
+use self::rows::{RowKernels, row_kernels};
 use crate::backend::{AttentionShape, Backend, MatrixSource};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -42,7 +49,7 @@ pub struct CpuMatrix {
 }
 
 struct CpuPart {
-    decode: RowDecoder,
+    kernels: RowKernels,
     n_rows: usize,
     row_bytes: usize,
     bytes: SharedBytes,
@@ -50,7 +57,7 @@ struct CpuPart {
 
 /// Activations: `[rows][width]` of a fixed capacity.
 pub struct CpuBuffer {
-    data: Vec<f32>,
+    data: AlignedVec,
     rows: usize,
     width: usize,
 }
@@ -125,7 +132,8 @@ impl Backend for CpuBackend {
     fn matrix(&self, source: MatrixSource) -> Result<CpuMatrix> {
         let n_rows = source.n_rows();
         let parts = source.parts.into_iter().map(|part| {
-            let Some(decode) = row_decoder(self.0.isa, part.tensor_type) else {
+            let kernels = row_kernels(self.0.isa, part.tensor_type, source.row_len);
+            let Some(kernels) = kernels else {
                 let tensor_type = part.tensor_type.name();
                 return Err(Error::UnsupportedTensorType {
                     name: part.name,
@@ -133,7 +141,7 @@ impl Backend for CpuBackend {
                 });
             };
             Ok(CpuPart {
-                decode,
+                kernels,
                 n_rows: part.n_rows,
                 row_bytes: part.bytes.len() / part.n_rows,
                 bytes: part.bytes,
@@ -156,7 +164,7 @@ impl Backend for CpuBackend {
 
     fn buffer(&self, max_rows: usize, width: usize) -> Result<CpuBuffer> {
         Ok(CpuBuffer {
-            data: vec![0.0; max_rows * width],
+            data: AlignedVec::zeros(max_rows * width),
             rows: 0,
             width,
         })
@@ -192,7 +200,7 @@ impl Backend for CpuBackend {
             for part in &table.parts {
                 if row < part.n_rows {
                     let bytes = &part.bytes[row * part.row_bytes..(row + 1) * part.row_bytes];
-                    (part.decode)(bytes, out);
+                    (part.kernels.decode)(bytes, out);
                     break;
                 }
                 row -= part.n_rows;
@@ -290,10 +298,10 @@ impl Backend for CpuBackend {
 
     fn swiglu(&self, gate_up: &CpuBuffer, out: &mut CpuBuffer) -> Result<()> {
         out.rows = gate_up.rows;
-        let ffn = out.width;
+        let (isa, ffn) = (self.0.isa, out.width);
         self.for_each_row(out, |row, out| {
             let (gate, up) = gate_up.row(row).split_at(ffn);
-            elementwise::swiglu(gate, up, out);
+            elementwise::swiglu(isa, gate, up, out);
         });
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Attention over the paged cache, one task per row and key/value head.
+//! Attention over the paged cache, one task per row and group of query heads.
 //!
 //! ```text
 //! for each block of positions:  scores[h][j] = q[h] . k[j] / sqrt(head_dim)
@@ -12,15 +12,22 @@
 use std::ops::Range;
 use std::sync::PoisonError;
 
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-
-use super::kernels::{Isa, Portable, Vector, add_scaled, dot_tile, for_isa};
+use super::aligned::AlignedVec;
+use super::exp::exp;
+use super::gemm::dot_tile;
+use super::kernels::{Isa, for_isa};
 use super::matmul::Scratch;
 use super::pool::{SharedOut, ThreadPool};
+use super::vector::{MAX_LANES, Portable, Vector, multiply_add};
 use super::{CpuBuffer, CpuKvCache};
 use crate::backend::AttentionShape;
 use crate::batch::{Batch, SequenceRows};
 use crate::kv_cache::{BLOCK_POSITIONS, KvLayout};
+
+/// Heads and positions whose scores are computed together.
+const TILE: usize = 4;
+/// Registers of channels that are summed together.
+const CHANNELS: usize = 2;
 
 /// See [`crate::backend::Backend::attention`].
 pub(super) fn attention(
@@ -32,39 +39,58 @@ pub(super) fn attention(
 ) {
     out.rows = qkv.rows;
     let out_width = out.width;
-    let group_width = shape.n_heads / shape.n_kv_heads * shape.head_dim;
+    let group = shape.n_heads / shape.n_kv_heads;
+    // Heads that share keys are a task, unless that leaves threads without one.
+    let n_groups = qkv.rows * shape.n_kv_heads;
+    let heads = group.div_ceil(pool.threads().div_ceil(n_groups.max(1)));
+    let tasks_per_group = group.div_ceil(heads);
+    let tasks_per_row = shape.n_kv_heads * tasks_per_group;
     let shared = SharedOut::new(&mut out.data);
-    for sequence in batch.sequences() {
-        let n_tasks = sequence.rows.len() * shape.n_kv_heads;
-        pool.run(n_tasks, &|worker, index| {
-            // Late rows see more positions: they go first, so that no one waits for them.
-            let offset = sequence.rows.len() - 1 - index / shape.n_kv_heads;
-            let kv_head = index % shape.n_kv_heads;
-            let row = sequence.rows.start + offset;
-            let position = sequence.start + offset;
-            let start = kv_head * group_width;
-            let task = HeadTask {
-                queries: &qkv.row(row)[start..start + group_width],
-                visible: shape.window.map_or(0, |w| (position + 1).saturating_sub(w))..position + 1,
-                keys: &cache.keys[layer],
-                values: &cache.values[layer],
-                layout: &cache.layout,
-                sequence,
-                kv_head,
-            };
-            let mut scratch = scratch[worker]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            // SAFETY: every task has its own row and heads.
-            let out = unsafe { shared.slice(row * out_width + start, group_width) };
-            run_task(isa, &task, &mut scratch, out);
-        });
-    }
+    pool.run(qkv.rows * tasks_per_row, &|worker, index| {
+        let Some((sequence, offset)) = locate(batch, index / tasks_per_row) else {
+            return;
+        };
+        let kv_head = index % tasks_per_row / tasks_per_group;
+        let first_head = index % tasks_per_group * heads;
+        let n_heads = heads.min(group - first_head);
+        let row = sequence.rows.start + offset;
+        let position = sequence.start + offset;
+        let start = (kv_head * group + first_head) * shape.head_dim;
+        let width = n_heads * shape.head_dim;
+        let task = HeadTask {
+            queries: &qkv.row(row)[start..start + width],
+            visible: shape.window.map_or(0, |w| (position + 1).saturating_sub(w))..position + 1,
+            keys: &cache.keys[layer],
+            values: &cache.values[layer],
+            layout: &cache.layout,
+            sequence,
+            kv_head,
+        };
+        let mut scratch = scratch[worker]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: every task has its own row and heads.
+        let out = unsafe { shared.slice(row * out_width + start, width) };
+        run_task(isa, &task, &mut scratch, out);
+    });
 }
 
-/// The query heads of one row that share a key/value head.
+/// The sequence of the `index`-th row of work and the row's place in it. Late rows see more
+/// positions: they go first, so that no one waits for them.
+fn locate(batch: &Batch, mut index: usize) -> Option<(&SequenceRows, usize)> {
+    for sequence in batch.sequences() {
+        let n_rows = sequence.rows.len();
+        if index < n_rows {
+            return Some((sequence, n_rows - 1 - index));
+        }
+        index -= n_rows;
+    }
+    None
+}
+
+/// Query heads of one row that share a key/value head.
 struct HeadTask<'a> {
-    /// `[group][head_dim]`.
+    /// `[heads][head_dim]`.
     queries: &'a [f32],
     /// Positions that the row sees.
     visible: Range<usize>,
@@ -79,8 +105,11 @@ struct HeadTask<'a> {
 impl HeadTask<'_> {
     /// Calls `f` with runs of visible positions (counted from the first visible one) and their
     /// keys or values, converted to f32.
+    ///
+    /// # Safety
+    /// The instruction set of `V` must be there.
     #[inline(always)]
-    fn for_each_block(
+    unsafe fn for_each_block<V: Vector>(
         &self,
         cache: &[u16],
         converted: &mut [f32],
@@ -93,9 +122,9 @@ impl HeadTask<'_> {
             let n_slots = (BLOCK_POSITIONS - slot).min(self.visible.end - position);
             let block = self.sequence.blocks[position / BLOCK_POSITIONS] as usize;
             let start = self.layout.head_offset(block, self.kv_head) + slot * head_dim;
-            let stored: &[half::f16] = cache[start..start + n_slots * head_dim].reinterpret_cast();
             let converted = &mut converted[..n_slots * head_dim];
-            stored.convert_to_f32_slice(converted);
+            // SAFETY: the caller's promise.
+            unsafe { convert::<V>(&cache[start..start + n_slots * head_dim], converted) };
             let first = position - self.visible.start;
             f(first..first + n_slots, converted);
             position += n_slots;
@@ -103,72 +132,224 @@ impl HeadTask<'_> {
     }
 }
 
-fn run_task(isa: Isa, task: &HeadTask<'_>, scratch: &mut Vec<f32>, out: &mut [f32]) {
-    for_isa!(isa, attend, (task: &HeadTask<'_>, scratch: &mut Vec<f32>, out: &mut [f32]));
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn convert<V: Vector>(halves: &[u16], out: &mut [f32]) {
+    assert_eq!(halves.len(), out.len());
+    let whole = out.len() / V::LANES * V::LANES;
+    for at in (0..whole).step_by(V::LANES) {
+        // SAFETY: the caller's promise; the register ends at `whole` or before.
+        unsafe { V::load_f16(halves.as_ptr().add(at)).store(out.as_mut_ptr().add(at)) };
+    }
+    for (out, &half) in out[whole..].iter_mut().zip(&halves[whole..]) {
+        *out = gguf::dequant::f16_to_f32(half);
+    }
+}
+
+fn run_task(isa: Isa, task: &HeadTask<'_>, scratch: &mut AlignedVec, out: &mut [f32]) {
+    for_isa!(isa, attend, (task: &HeadTask<'_>, scratch: &mut AlignedVec, out: &mut [f32]));
 }
 
 /// # Safety
 /// The instruction set of `V` must be there.
 #[inline(always)]
-unsafe fn attend<V: Vector, const TILE: usize>(
+unsafe fn attend<V: Vector, const N: usize>(
     task: &HeadTask<'_>,
-    scratch: &mut Vec<f32>,
+    scratch: &mut AlignedVec,
     out: &mut [f32],
 ) {
     let head_dim = task.layout.head_dim;
     let (n_heads, n_visible) = (task.queries.len() / head_dim, task.visible.len());
-    let block_len = BLOCK_POSITIONS * head_dim;
-    // Scratch memory only grows: in decode its length would otherwise change at every step.
-    let needed = block_len + n_heads * n_visible;
-    if scratch.len() < needed {
-        scratch.resize(needed, 0.0);
-    }
-    let (converted, scores) = scratch[..needed].split_at_mut(block_len);
+    let block_len = (BLOCK_POSITIONS * head_dim).next_multiple_of(MAX_LANES);
+    let stride = n_visible.next_multiple_of(MAX_LANES);
+    let (converted, scores) = scratch
+        .at_least(block_len + n_heads * stride)
+        .split_at_mut(block_len);
     let scale = 1.0 / (head_dim as f32).sqrt();
-    task.for_each_block(task.keys, converted, |positions, keys| {
-        for (query, scores) in task
-            .queries
-            .chunks_exact(head_dim)
-            .zip(scores.chunks_exact_mut(n_visible))
-        {
-            for (key, score) in keys
-                .chunks_exact(head_dim)
-                .zip(&mut scores[positions.clone()])
-            {
-                // SAFETY: the caller's promise.
-                let [[sum]] = unsafe { dot_tile::<V, 1, 1>([query], [key]) };
-                *score = sum * scale;
+    // SAFETY, everywhere below: the caller's promise.
+    let score = |positions: Range<usize>, keys: &[f32]| {
+        for first in (0..n_heads).step_by(TILE) {
+            let queries = &task.queries[first * head_dim..];
+            let scores = &mut scores[first * stride + positions.start..];
+            let n_positions = positions.len();
+            // SAFETY: as above.
+            unsafe {
+                match n_heads - first {
+                    1 => score_heads::<V, 1>(queries, keys, n_positions, (scores, stride, scale)),
+                    2 => score_heads::<V, 2>(queries, keys, n_positions, (scores, stride, scale)),
+                    3 => score_heads::<V, 3>(queries, keys, n_positions, (scores, stride, scale)),
+                    _ => score_heads::<V, 4>(queries, keys, n_positions, (scores, stride, scale)),
+                }
             }
         }
-    });
-    scores.chunks_exact_mut(n_visible).for_each(softmax);
+    };
+    // SAFETY: as above.
+    unsafe { task.for_each_block::<V>(task.keys, converted, score) };
+    for scores in scores.chunks_exact_mut(stride) {
+        // SAFETY: as above.
+        unsafe { softmax::<V>(scores, n_visible) };
+    }
     out.fill(0.0);
-    task.for_each_block(task.values, converted, |positions, values| {
-        for (scores, out) in scores
-            .chunks_exact(n_visible)
-            .zip(out.chunks_exact_mut(head_dim))
-        {
-            for (value, &weight) in values
-                .chunks_exact(head_dim)
-                .zip(&scores[positions.clone()])
-            {
-                add_scaled::<V>(weight, value, out);
+    let add = |positions: Range<usize>, values: &[f32]| {
+        for first in (0..n_heads).step_by(TILE) {
+            let weights = &scores[first * stride + positions.start..];
+            let out = &mut out[first * head_dim..];
+            let step = (values, positions.len());
+            // SAFETY: as above.
+            unsafe {
+                match n_heads - first {
+                    1 => add_values::<V, 1>((weights, stride), step, head_dim, out),
+                    2 => add_values::<V, 2>((weights, stride), step, head_dim, out),
+                    3 => add_values::<V, 3>((weights, stride), step, head_dim, out),
+                    _ => add_values::<V, 4>((weights, stride), step, head_dim, out),
+                }
             }
         }
-    });
+    };
+    // SAFETY: as above.
+    unsafe { task.for_each_block::<V>(task.values, converted, add) };
 }
 
-/// Replaces scores by `e^score / sum of e^score`.
+/// Scores of `H` heads for a run of positions: `scores[h * stride + j]`.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
 #[inline(always)]
-fn softmax(scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0_f64;
-    for score in scores.iter_mut() {
-        *score = (*score - max).exp();
-        sum += f64::from(*score);
+unsafe fn score_heads<V: Vector, const H: usize>(
+    queries: &[f32],
+    keys: &[f32],
+    n_positions: usize,
+    (scores, stride, scale): (&mut [f32], usize, f32),
+) {
+    let head_dim = keys.len() / n_positions;
+    let whole = head_dim / V::LANES * V::LANES;
+    let queries: [&[f32]; H] = std::array::from_fn(|h| &queries[h * head_dim..][..head_dim]);
+    for first in (0..n_positions).step_by(TILE) {
+        // Short of a tile, the last position stands in for those beyond.
+        let tile: [&[f32]; TILE] = std::array::from_fn(|i| {
+            let position = (first + i).min(n_positions - 1);
+            &keys[position * head_dim..][..head_dim]
+        });
+        let n_tile = TILE.min(n_positions - first);
+        // SAFETY: the caller's promise; `whole` is whole registers.
+        let lanes = unsafe {
+            let (keys, queries) = (tile.map(<[f32]>::as_ptr), queries.map(<[f32]>::as_ptr));
+            dot_tile(keys, queries, whole, [[V::zero(); H]; TILE])
+        };
+        for (h, query) in queries.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            let mut sums = unsafe { V::sums(lanes.map(|lanes| lanes[h])) };
+            for (sum, key) in sums.iter_mut().zip(tile) {
+                let rest = key[whole..].iter().zip(&query[whole..]);
+                *sum = rest.fold(*sum, |sum, (&k, &q)| multiply_add::<V>(k, q, sum)) * scale;
+            }
+            scores[h * stride + first..][..n_tile].copy_from_slice(&sums[..n_tile]);
+        }
     }
-    let inverse = (1.0 / sum) as f32;
-    for score in scores.iter_mut() {
-        *score *= inverse;
+}
+
+/// Replaces the first `n` scores by `e^score / sum of e^score` and those beyond by zeros.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn softmax<V: Vector>(scores: &mut [f32], n: usize) {
+    scores[n..].fill(f32::NEG_INFINITY);
+    let registers = (0..scores.len()).step_by(V::LANES);
+    let scores = scores.as_mut_ptr();
+    // SAFETY: the caller's promise; the slice is whole registers long.
+    unsafe {
+        let mut greatest = V::splat(f32::NEG_INFINITY);
+        for at in registers.clone() {
+            greatest = greatest.max(V::load(scores.add(at)));
+        }
+        let mut lanes = [f32::NEG_INFINITY; MAX_LANES];
+        greatest.store(lanes.as_mut_ptr());
+        let greatest = V::splat(lanes.into_iter().fold(f32::NEG_INFINITY, f32::max));
+        let mut sum = V::zero();
+        for at in registers.clone() {
+            let weight = exp(V::load(scores.add(at)).subtract(greatest));
+            weight.store(scores.add(at));
+            sum = sum.add(weight);
+        }
+        let [sum] = V::sums([sum]);
+        let inverse = V::splat(1.0 / sum);
+        for at in registers {
+            V::load(scores.add(at))
+                .multiply(inverse)
+                .store(scores.add(at));
+        }
+    }
+}
+
+/// Adds the values of a run of positions to `H` heads: `out[h][d] += weights[h][j] values[j][d]`.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn add_values<V: Vector, const H: usize>(
+    (weights, stride): (&[f32], usize),
+    (values, n_positions): (&[f32], usize),
+    head_dim: usize,
+    out: &mut [f32],
+) {
+    let weights: [&[f32]; H] = std::array::from_fn(|h| &weights[h * stride..][..n_positions]);
+    let mut channel = 0;
+    // SAFETY: the caller's promise; registers end within a head.
+    unsafe {
+        while channel + CHANNELS * V::LANES <= head_dim {
+            add_channels::<V, H, CHANNELS>(weights, values, (channel, head_dim), out);
+            channel += CHANNELS * V::LANES;
+        }
+        while channel + V::LANES <= head_dim {
+            add_channels::<V, H, 1>(weights, values, (channel, head_dim), out);
+            channel += V::LANES;
+        }
+    }
+    for (out, weights) in out.chunks_mut(head_dim).zip(weights) {
+        for (value, &weight) in values.chunks_exact(head_dim).zip(weights) {
+            for (out, &value) in out[channel..].iter_mut().zip(&value[channel..]) {
+                *out = multiply_add::<V>(weight, value, *out);
+            }
+        }
+    }
+}
+
+/// [`add_values`] for `C` registers of channels.
+///
+/// # Safety
+/// The instruction set of `V` must be there, and the channels within a head.
+#[inline(always)]
+unsafe fn add_channels<V: Vector, const H: usize, const C: usize>(
+    weights: [&[f32]; H],
+    values: &[f32],
+    (channel, head_dim): (usize, usize),
+    out: &mut [f32],
+) {
+    let n_positions = weights[0].len();
+    assert!(values.len() == n_positions * head_dim && out.len() >= H * head_dim);
+    assert!(weights.iter().all(|weights| weights.len() == n_positions));
+    assert!(channel + C * V::LANES <= head_dim);
+    // SAFETY: the caller's promise; every place is within its slice by the assertions.
+    unsafe {
+        let place = |h: usize, c: usize| h * head_dim + channel + c * V::LANES;
+        let load = |h: usize| std::array::from_fn(|c| V::load(out.as_ptr().add(place(h, c))));
+        let mut sums: [[V; C]; H] = std::array::from_fn(load);
+        for position in 0..n_positions {
+            let value: [V; C] =
+                std::array::from_fn(|c| V::load(values.as_ptr().add(place(position, c))));
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                let weight = V::splat(*weights.get_unchecked(position));
+                for (sum, value) in sums.iter_mut().zip(value) {
+                    *sum = weight.multiply_add(value, *sum);
+                }
+            }
+        }
+        for (h, sums) in sums.into_iter().enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                sum.store(out.as_mut_ptr().add(place(h, c)));
+            }
+        }
     }
 }

@@ -3,6 +3,9 @@
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::CpuKvCache;
+use super::exp::exp;
+use super::kernels::{Isa, for_isa};
+use super::vector::{MAX_LANES, Portable, Vector};
 use crate::backend::AttentionShape;
 use crate::batch::SequenceRows;
 use crate::config::RopePairing;
@@ -85,8 +88,35 @@ pub(super) fn append(
 }
 
 /// `out[i] = silu(gate[i]) * up[i]`.
-pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-        *out = gate / (1.0 + (-gate).exp()) * up;
+pub(super) fn swiglu(isa: Isa, gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for_isa!(isa, swiglu_row, (gate: &[f32], up: &[f32], out: &mut [f32]));
+}
+
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn swiglu_row<V: Vector, const N: usize>(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    assert!(gate.len() == out.len() && up.len() == out.len());
+    // SAFETY: the caller's promise; pointers are good for a register at every use below.
+    let register = |gate: *const f32, up: *const f32, out: *mut f32| unsafe {
+        let (one, gate) = (V::splat(1.0), V::load(gate));
+        let divisor = one.add(exp(V::zero().subtract(gate)));
+        gate.divide(divisor).multiply(V::load(up)).store(out);
+    };
+    let whole = out.len() / V::LANES * V::LANES;
+    for at in (0..whole).step_by(V::LANES) {
+        register(
+            gate[at..].as_ptr(),
+            up[at..].as_ptr(),
+            out[at..].as_mut_ptr(),
+        );
     }
+    // What is left, in registers of its own.
+    let rest = out.len() - whole;
+    let mut last = [[0.0; MAX_LANES]; 3];
+    last[0][..rest].copy_from_slice(&gate[whole..]);
+    last[1][..rest].copy_from_slice(&up[whole..]);
+    let [gate, up, products] = &mut last;
+    register(gate.as_ptr(), up.as_ptr(), products.as_mut_ptr());
+    out[whole..].copy_from_slice(&products[..rest]);
 }

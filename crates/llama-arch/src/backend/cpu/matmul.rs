@@ -1,28 +1,25 @@
 //! Matrix products with weights as the file stores them.
 //!
-//! ```text
-//! for each task of 16 to 64 weight rows, in parallel:
-//!     for each group of GROUP rows:
-//!         dequantise the group to f32
-//!         for each tile of activation rows: GROUP x TILE dot products
-//! ```
-//!
-//! A group is small enough to stay in the cache while the activations stream past it.
+//! A task is a run of weight rows against all activation rows. With few of these the weights are
+//! read once, so they are decoded in registers ([`super::packed`]); with many they are decoded to
+//! memory ([`super::gemm`]). The bits are the same.
 
-use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
-use super::kernels::{Isa, Portable, Vector, dot_tile, for_isa};
+use super::aligned::AlignedVec;
+use super::gemm::{panel_rows, run_decoded};
+use super::kernels::Isa;
+use super::packed::MAX_ROWS;
 use super::pool::{SharedOut, ThreadPool};
 use super::rows::RowDecoder;
-use super::{CpuBuffer, CpuMatrix};
+use super::{CpuBuffer, CpuMatrix, CpuPart};
 
-/// Weight rows of one task: as many as leave every thread a few tasks. Long runs of rows keep the
-/// processor's own prefetching going.
-const ROWS_PER_TASK: RangeInclusive<usize> = 16..=64;
+/// Weight rows multiplied together.
+pub(super) const GROUP: usize = 4;
+/// Bytes of packed weights in one task: long enough for the processor's own prefetching, short
+/// enough that threads end together.
+const TASK_BYTES: usize = 128 << 10;
 const TASKS_PER_THREAD: usize = 4;
-/// Weight rows dequantised and multiplied together.
-const GROUP: usize = 4;
 
 /// What happens to a dot product.
 #[derive(Clone, Copy)]
@@ -35,8 +32,23 @@ pub(super) enum Epilogue<'a> {
     Add,
 }
 
-/// Memory of one worker for dequantised rows.
-pub(super) type Scratch = Mutex<Vec<f32>>;
+/// Memory of one worker.
+pub(super) type Scratch = Mutex<AlignedVec>;
+
+/// Some weight rows against all activation rows.
+pub(super) struct RowTask<'a> {
+    pub(super) decode: RowDecoder,
+    pub(super) row_bytes: usize,
+    pub(super) bytes: &'a [u8],
+    /// `[rows][row_len]`.
+    pub(super) x: &'a [f32],
+    pub(super) row_len: usize,
+    pub(super) epilogue: Epilogue<'a>,
+    pub(super) out: &'a SharedOut<'a>,
+    pub(super) out_width: usize,
+    /// Column of `out` that the first weight row computes.
+    pub(super) first_output: usize,
+}
 
 /// `out[r][o] = epilogue(sum over i of weight[o][i] * x[r][i])`.
 pub(super) fn matmul(
@@ -51,112 +63,66 @@ pub(super) fn matmul(
     out.rows = x.rows;
     let width = out.width;
     let shared = SharedOut::new(&mut out.data);
-    let mut first_output = 0;
-    for part in &weight.parts {
-        let rows_per_task = (part.n_rows / (TASKS_PER_THREAD * pool.threads()) / GROUP * GROUP)
-            .clamp(*ROWS_PER_TASK.start(), *ROWS_PER_TASK.end());
-        pool.run(part.n_rows.div_ceil(rows_per_task), &|worker, index| {
-            let first = index * rows_per_task;
-            let n_rows = rows_per_task.min(part.n_rows - first);
-            let mut rows = scratch[worker]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            rows.resize(GROUP * weight.row_len, 0.0);
-            let row_bytes = part.row_bytes;
-            let task = RowTask {
-                decode: part.decode,
-                row_bytes,
-                bytes: &part.bytes[first * row_bytes..(first + n_rows) * row_bytes],
-                x: x.values(),
-                row_len: weight.row_len,
-                epilogue,
-                out: &shared,
-                out_width: width,
-                first_output: first_output + first,
-            };
-            run_task(isa, &task, &mut rows);
-        });
-        first_output += part.n_rows;
-    }
-}
-
-/// Some weight rows against all activation rows.
-struct RowTask<'a> {
-    decode: RowDecoder,
-    row_bytes: usize,
-    bytes: &'a [u8],
-    /// `[rows][row_len]`.
-    x: &'a [f32],
-    row_len: usize,
-    epilogue: Epilogue<'a>,
-    out: &'a SharedOut<'a>,
-    out_width: usize,
-    /// Column of `out` that the first weight row computes.
-    first_output: usize,
-}
-
-fn run_task(isa: Isa, task: &RowTask<'_>, rows: &mut [f32]) {
-    for_isa!(isa, run_groups, (task: &RowTask<'_>, rows: &mut [f32]));
-}
-
-/// # Safety
-/// The instruction set of `V` must be there.
-#[inline(always)]
-unsafe fn run_groups<V: Vector, const TILE: usize>(task: &RowTask<'_>, rows: &mut [f32]) {
-    let groups = task.bytes.chunks(GROUP * task.row_bytes);
-    for (group, bytes) in groups.enumerate() {
-        for (bytes, row) in bytes
-            .chunks_exact(task.row_bytes)
-            .zip(rows.chunks_mut(task.row_len))
-        {
-            (task.decode)(bytes, row);
+    let packed = |part: &CpuPart| part.kernels.packed.filter(|_| x.rows <= MAX_ROWS);
+    let rows_per_task = |part: &CpuPart| match packed(part) {
+        Some(_) => {
+            let most = (TASK_BYTES / part.row_bytes / GROUP * GROUP).max(4 * GROUP);
+            (part.n_rows / (TASKS_PER_THREAD * pool.threads()) / GROUP * GROUP)
+                .clamp(4 * GROUP, most)
         }
-        let first_output = task.first_output + group * GROUP;
-        // A group at the end of the matrix may be short: its missing rows are computed from what
-        // the scratch memory holds, and not stored.
-        let n_outputs = bytes.len() / task.row_bytes;
-        let mut group = rows.chunks_exact(task.row_len);
-        let group = std::array::from_fn(|_| group.next().unwrap_or_default());
-        // SAFETY: the caller's promise.
-        unsafe { run_tiles::<V, TILE>(task, group, first_output, n_outputs) };
-    }
-}
-
-/// # Safety
-/// The instruction set of `V` must be there.
-#[inline(always)]
-unsafe fn run_tiles<V: Vector, const TILE: usize>(
-    task: &RowTask<'_>,
-    group: [&[f32]; GROUP],
-    first_output: usize,
-    n_outputs: usize,
-) {
-    let mut tiles = task.x.chunks_exact(TILE * task.row_len);
-    let mut row = 0;
-    for tile in &mut tiles {
-        let x = std::array::from_fn(|i| &tile[i * task.row_len..(i + 1) * task.row_len]);
-        // SAFETY: the caller's promise.
-        let sums = unsafe { dot_tile::<V, GROUP, TILE>(group, x) };
-        for i in 0..TILE {
-            store(
-                task,
-                row + i,
-                first_output,
-                &sums.map(|sums| sums[i])[..n_outputs],
-            );
+        None => panel_rows(weight.row_len),
+    };
+    let n_tasks = |part: &CpuPart| part.n_rows.div_ceil(rows_per_task(part));
+    pool.run(weight.parts.iter().map(n_tasks).sum(), &|worker, index| {
+        let Some((part, index, first_row)) = locate(&weight.parts, n_tasks, index) else {
+            return;
+        };
+        let first = index * rows_per_task(part);
+        let n_rows = rows_per_task(part).min(part.n_rows - first);
+        let row_bytes = part.row_bytes;
+        let task = RowTask {
+            decode: part.kernels.decode,
+            row_bytes,
+            bytes: &part.bytes[first * row_bytes..(first + n_rows) * row_bytes],
+            x: x.values(),
+            row_len: weight.row_len,
+            epilogue,
+            out: &shared,
+            out_width: width,
+            first_output: first_row + first,
+        };
+        match packed(part) {
+            Some(run) => run(&task),
+            None => {
+                let mut scratch = scratch[worker]
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                run_decoded(isa, &task, &mut scratch);
+            }
         }
-        row += TILE;
-    }
-    for x in tiles.remainder().chunks_exact(task.row_len) {
-        // SAFETY: the caller's promise.
-        let sums = unsafe { dot_tile::<V, GROUP, 1>(group, [x]) };
-        store(task, row, first_output, &sums.map(|[sum]| sum)[..n_outputs]);
-        row += 1;
-    }
+    });
 }
 
+/// The part of the `index`-th task, which of the part's tasks it is, and the part's first row.
+fn locate(
+    parts: &[CpuPart],
+    n_tasks: impl Fn(&CpuPart) -> usize,
+    mut index: usize,
+) -> Option<(&CpuPart, usize, usize)> {
+    let mut first_row = 0;
+    for part in parts {
+        if index < n_tasks(part) {
+            return Some((part, index, first_row));
+        }
+        index -= n_tasks(part);
+        first_row += part.n_rows;
+    }
+    None
+}
+
+/// Stores sums of activation row `row` for the outputs from `first_output` on.
 #[inline(always)]
-fn store(task: &RowTask<'_>, row: usize, first_output: usize, sums: &[f32]) {
+pub(super) fn store(task: &RowTask<'_>, row: usize, first_output: usize, sums: &[f32]) {
     let start = row * task.out_width + first_output;
     // SAFETY: every task has its own columns, and a task uses one slice at a time.
     let out = unsafe { task.out.slice(start, sums.len()) };

@@ -1,0 +1,91 @@
+//! A few activation rows against packed weights: decoding and multiplying in one pass, at the
+//! speed of memory.
+//!
+//! Every sum is the one that [`super::gemm`] computes from decoded rows: a lane adds up every
+//! `LANES`-th product in order.
+
+use super::formats::Format;
+use super::matmul::{GROUP, RowTask, store};
+use super::vector::Unpack;
+
+/// Most activation rows of one pass; with more, decoding the weights first pays.
+pub(super) const MAX_ROWS: usize = 3;
+
+/// All rows of a task, of which there are up to [`MAX_ROWS`] of activations.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+pub(super) unsafe fn run_packed<V: Unpack, F: Format>(task: &RowTask<'_>) {
+    let n_rows = task.bytes.len() / task.row_bytes;
+    // Short of a group, rows go one by one.
+    let whole = n_rows / GROUP * GROUP;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for row in (0..whole).step_by(GROUP) {
+            run_rows::<V, F, GROUP>(task, row);
+        }
+        for row in whole..n_rows {
+            run_rows::<V, F, 1>(task, row);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn run_rows<V: Unpack, F: Format, const R: usize>(task: &RowTask<'_>, row: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match task.x.len() / task.row_len {
+            1 => run_tile::<V, F, R, 1>(task, row),
+            2 => run_tile::<V, F, R, 2>(task, row),
+            _ => run_tile::<V, F, R, MAX_ROWS>(task, row),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn run_tile<V: Unpack, F: Format, const R: usize, const X: usize>(
+    task: &RowTask<'_>,
+    first: usize,
+) {
+    let (row_bytes, row_len) = (task.row_bytes, task.row_len);
+    let rows = std::array::from_fn(|i| &task.bytes[(first + i) * row_bytes..][..row_bytes]);
+    let x = std::array::from_fn(|i| &task.x[i * row_len..][..row_len]);
+    // SAFETY: the caller's promise.
+    let sums = unsafe { dot_packed::<V, F, R, X>(rows, x) };
+    for i in 0..X {
+        // SAFETY: the caller's promise.
+        let sums = unsafe { V::sums(sums.map(|sums| sums[i])) };
+        store(task, i, task.first_output + first, &sums);
+    }
+}
+
+/// The lanes of `R x X` dot products.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn dot_packed<V: Unpack, F: Format, const R: usize, const X: usize>(
+    rows: [&[u8]; R],
+    x: [&[f32]; X],
+) -> [[V; X]; R] {
+    let n_blocks = x[0].len() / F::WEIGHTS;
+    assert!(rows.iter().all(|row| row.len() == n_blocks * F::BYTES));
+    assert!(x.iter().all(|x| x.len() == n_blocks * F::WEIGHTS));
+    // SAFETY: the instruction set is the caller's promise; rows are whole blocks, as many as the
+    // activations have, by the assertions.
+    unsafe {
+        let mut sums = [[V::zero(); X]; R];
+        for block in 0..n_blocks {
+            let x = x.map(|x| x.as_ptr().add(block * F::WEIGHTS));
+            for (row, sums) in rows.iter().zip(&mut sums) {
+                F::unpack::<V>(row.as_ptr().add(block * F::BYTES), |at, weights| {
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        *sum = weights.multiply_add(V::load(x.add(at)), *sum);
+                    }
+                });
+            }
+        }
+        sums
+    }
+}
