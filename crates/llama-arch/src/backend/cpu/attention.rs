@@ -103,32 +103,20 @@ struct HeadTask<'a> {
 }
 
 impl HeadTask<'_> {
-    /// Calls `f` with runs of visible positions (counted from the first visible one) and their
-    /// keys or values, converted to f32.
-    ///
-    /// # Safety
-    /// The instruction set of `V` must be there.
-    #[inline(always)]
-    unsafe fn for_each_block<V: Vector>(
-        &self,
-        cache: &[u16],
-        converted: &mut [f32],
-        mut f: impl FnMut(Range<usize>, &[f32]),
-    ) {
+    /// Runs of visible positions (counted from the first visible one), and where the cache holds
+    /// them.
+    fn blocks(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
         let head_dim = self.layout.head_dim;
         let mut position = self.visible.start;
-        while position < self.visible.end {
+        std::iter::from_fn(move || {
             let slot = position % BLOCK_POSITIONS;
             let n_slots = (BLOCK_POSITIONS - slot).min(self.visible.end - position);
-            let block = self.sequence.blocks[position / BLOCK_POSITIONS] as usize;
+            let block = *self.sequence.blocks.get(position / BLOCK_POSITIONS)? as usize;
             let start = self.layout.head_offset(block, self.kv_head) + slot * head_dim;
-            let converted = &mut converted[..n_slots * head_dim];
-            // SAFETY: the caller's promise.
-            unsafe { convert::<V>(&cache[start..start + n_slots * head_dim], converted) };
             let first = position - self.visible.start;
-            f(first..first + n_slots, converted);
             position += n_slots;
-        }
+            (n_slots > 0).then(|| (first..first + n_slots, start..start + n_slots * head_dim))
+        })
     }
 }
 
@@ -167,51 +155,82 @@ unsafe fn attend<V: Vector, const N: usize>(
         .at_least(block_len + n_heads * stride)
         .split_at_mut(block_len);
     let scale = 1.0 / (head_dim as f32).sqrt();
-    // SAFETY, everywhere below: the caller's promise.
-    let score = |positions: Range<usize>, keys: &[f32]| {
+    for (positions, stored) in task.blocks() {
+        let step = (positions.len(), stride, scale);
+        // SAFETY: the caller's promise.
+        unsafe { convert::<V>(&task.keys[stored.clone()], &mut converted[..stored.len()]) };
+        let keys = &converted[..BLOCK_POSITIONS * head_dim];
         for first in (0..n_heads).step_by(TILE) {
             let queries = &task.queries[first * head_dim..];
             let scores = &mut scores[first * stride + positions.start..];
-            let n_positions = positions.len();
-            // SAFETY: as above.
-            unsafe {
-                match n_heads - first {
-                    1 => score_heads::<V, 1>(queries, keys, n_positions, (scores, stride, scale)),
-                    2 => score_heads::<V, 2>(queries, keys, n_positions, (scores, stride, scale)),
-                    3 => score_heads::<V, 3>(queries, keys, n_positions, (scores, stride, scale)),
-                    _ => score_heads::<V, 4>(queries, keys, n_positions, (scores, stride, scale)),
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { score_tile::<V>((n_heads - first, queries), keys, step, scores) };
         }
-    };
-    // SAFETY: as above.
-    unsafe { task.for_each_block::<V>(task.keys, converted, score) };
+    }
     for scores in scores.chunks_exact_mut(stride) {
-        // SAFETY: as above.
+        // SAFETY: the caller's promise.
         unsafe { softmax::<V>(scores, n_visible) };
     }
     out.fill(0.0);
-    let add = |positions: Range<usize>, values: &[f32]| {
+    for (positions, stored) in task.blocks() {
+        let values = &mut converted[..stored.len()];
+        // SAFETY: the caller's promise.
+        unsafe { convert::<V>(&task.values[stored], values) };
         for first in (0..n_heads).step_by(TILE) {
-            let weights = &scores[first * stride + positions.start..];
+            let weights = (&scores[first * stride + positions.start..], stride);
+            let values = (&*values, positions.len());
             let out = &mut out[first * head_dim..];
-            let step = (values, positions.len());
-            // SAFETY: as above.
-            unsafe {
-                match n_heads - first {
-                    1 => add_values::<V, 1>((weights, stride), step, head_dim, out),
-                    2 => add_values::<V, 2>((weights, stride), step, head_dim, out),
-                    3 => add_values::<V, 3>((weights, stride), step, head_dim, out),
-                    _ => add_values::<V, 4>((weights, stride), step, head_dim, out),
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { add_tile::<V>((n_heads - first, weights), values, head_dim, out) };
         }
-    };
-    // SAFETY: as above.
-    unsafe { task.for_each_block::<V>(task.values, converted, add) };
+    }
 }
 
-/// Scores of `H` heads for a run of positions: `scores[h * stride + j]`.
+/// [`score_heads`] of a tile at the start of `n_heads` heads.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn score_tile<V: Vector>(
+    (n_heads, queries): (usize, &[f32]),
+    keys: &[f32],
+    step: (usize, usize, f32),
+    scores: &mut [f32],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match n_heads {
+            1 => score_heads::<V, 1>(queries, keys, step, scores),
+            2 => score_heads::<V, 2>(queries, keys, step, scores),
+            3 => score_heads::<V, 3>(queries, keys, step, scores),
+            _ => score_heads::<V, TILE>(queries, keys, step, scores),
+        }
+    }
+}
+
+/// [`add_values`] of a tile at the start of `n_heads` heads.
+///
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn add_tile<V: Vector>(
+    (n_heads, weights): (usize, (&[f32], usize)),
+    values: (&[f32], usize),
+    head_dim: usize,
+    out: &mut [f32],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match n_heads {
+            1 => add_values::<V, 1>(weights, values, head_dim, out),
+            2 => add_values::<V, 2>(weights, values, head_dim, out),
+            3 => add_values::<V, 3>(weights, values, head_dim, out),
+            _ => add_values::<V, TILE>(weights, values, head_dim, out),
+        }
+    }
+}
+
+/// Scores of `H` heads for the first positions of a block of keys: `scores[h * stride + j]`.
 ///
 /// # Safety
 /// The instruction set of `V` must be there.
@@ -219,32 +238,34 @@ unsafe fn attend<V: Vector, const N: usize>(
 unsafe fn score_heads<V: Vector, const H: usize>(
     queries: &[f32],
     keys: &[f32],
-    n_positions: usize,
-    (scores, stride, scale): (&mut [f32], usize, f32),
+    (n_positions, stride, scale): (usize, usize, f32),
+    scores: &mut [f32],
 ) {
-    let head_dim = keys.len() / n_positions;
+    let head_dim = keys.len() / BLOCK_POSITIONS;
     let whole = head_dim / V::LANES * V::LANES;
-    let queries: [&[f32]; H] = std::array::from_fn(|h| &queries[h * head_dim..][..head_dim]);
     for first in (0..n_positions).step_by(TILE) {
-        // Short of a tile, the last position stands in for those beyond.
-        let tile: [&[f32]; TILE] = std::array::from_fn(|i| {
-            let position = (first + i).min(n_positions - 1);
-            &keys[position * head_dim..][..head_dim]
-        });
+        // Short of a tile, positions beyond are computed from what the memory holds, and not
+        // stored.
+        let tile = &keys[first * head_dim..][..TILE * head_dim];
         let n_tile = TILE.min(n_positions - first);
         // SAFETY: the caller's promise; `whole` is whole registers.
-        let lanes = unsafe {
-            let (keys, queries) = (tile.map(<[f32]>::as_ptr), queries.map(<[f32]>::as_ptr));
-            dot_tile(keys, queries, whole, [[V::zero(); H]; TILE])
+        let lanes: [[V; H]; TILE] = unsafe {
+            let (keys, queries) = (tile.as_ptr(), queries[..H * head_dim].as_ptr());
+            dot_tile((keys, head_dim), (queries, head_dim), whole)
         };
-        for (h, query) in queries.iter().enumerate() {
+        for h in 0..H {
             // SAFETY: the caller's promise.
-            let mut sums = unsafe { V::sums(lanes.map(|lanes| lanes[h])) };
-            for (sum, key) in sums.iter_mut().zip(tile) {
-                let rest = key[whole..].iter().zip(&query[whole..]);
+            let mut sums: [f32; TILE] = unsafe { V::sums(std::array::from_fn(|i| lanes[i][h])) };
+            let query = &queries[h * head_dim..][whole..head_dim];
+            for (sum, key) in sums.iter_mut().zip(tile.chunks_exact(head_dim)) {
+                let rest = key[whole..].iter().zip(query);
                 *sum = rest.fold(*sum, |sum, (&k, &q)| multiply_add::<V>(k, q, sum)) * scale;
             }
-            scores[h * stride + first..][..n_tile].copy_from_slice(&sums[..n_tile]);
+            let scores = &mut scores[h * stride + first..][..n_tile];
+            match scores.first_chunk_mut::<TILE>() {
+                Some(scores) => *scores = sums,
+                None => scores.copy_from_slice(&sums[..n_tile]),
+            }
         }
     }
 }

@@ -97,19 +97,13 @@ pub(super) fn swiglu(isa: Isa, gate: &[f32], up: &[f32], out: &mut [f32]) {
 #[inline(always)]
 unsafe fn swiglu_row<V: Vector, const N: usize>(gate: &[f32], up: &[f32], out: &mut [f32]) {
     assert!(gate.len() == out.len() && up.len() == out.len());
-    // SAFETY: the caller's promise; pointers are good for a register at every use below.
-    let register = |gate: *const f32, up: *const f32, out: *mut f32| unsafe {
-        let (one, gate) = (V::splat(1.0), V::load(gate));
-        let divisor = one.add(exp(V::zero().subtract(gate)));
-        gate.divide(divisor).multiply(V::load(up)).store(out);
-    };
     let whole = out.len() / V::LANES * V::LANES;
     for at in (0..whole).step_by(V::LANES) {
-        register(
-            gate[at..].as_ptr(),
-            up[at..].as_ptr(),
-            out[at..].as_mut_ptr(),
-        );
+        // SAFETY: the caller's promise; `at` is the start of a register in all three.
+        unsafe {
+            let (gate, up) = (V::load(gate.as_ptr().add(at)), V::load(up.as_ptr().add(at)));
+            swiglu_register(gate, up).store(out.as_mut_ptr().add(at));
+        }
     }
     // What is left, in registers of its own.
     let rest = out.len() - whole;
@@ -117,6 +111,21 @@ unsafe fn swiglu_row<V: Vector, const N: usize>(gate: &[f32], up: &[f32], out: &
     last[0][..rest].copy_from_slice(&gate[whole..]);
     last[1][..rest].copy_from_slice(&up[whole..]);
     let [gate, up, products] = &mut last;
-    register(gate.as_ptr(), up.as_ptr(), products.as_mut_ptr());
+    // SAFETY: the caller's promise; these are as long as the widest register.
+    unsafe {
+        let (gate, up) = (V::load(gate.as_ptr()), V::load(up.as_ptr()));
+        swiglu_register(gate, up).store(products.as_mut_ptr());
+    }
     out[whole..].copy_from_slice(&products[..rest]);
+}
+
+/// # Safety
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn swiglu_register<V: Vector>(gate: V, up: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let divisor = V::splat(1.0).add(exp(V::zero().subtract(gate)));
+        gate.divide(divisor).multiply(up)
+    }
 }

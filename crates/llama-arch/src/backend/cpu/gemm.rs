@@ -100,55 +100,99 @@ unsafe fn run_tile<V: Vector, const X: usize>(
 ) {
     let row_len = task.row_len;
     let whole = row_len / V::LANES * V::LANES;
-    let x: [&[f32]; X] = std::array::from_fn(|i| &task.x[(at + i) * row_len..][..row_len]);
-    let rows_of = |group: usize| -> [&[f32]; GROUP] {
-        std::array::from_fn(|i| &panel.rows[(group * GROUP + i) * panel.stride..][..row_len])
-    };
-    let n_groups = panel.n_rows.div_ceil(GROUP);
+    let x = &task.x[at * row_len..][..X * row_len];
+    let tile_len = GROUP * X * V::LANES;
     let last_block = whole.saturating_sub(1) / DEPTH * DEPTH;
     for block in (0..=last_block).step_by(DEPTH) {
-        let range = block..whole.min(block + DEPTH);
-        for group in 0..n_groups {
-            let weights = rows_of(group);
-            let sums = &mut panel.sums[group * GROUP * X * V::LANES..][..GROUP * X * V::LANES];
-            // SAFETY: the caller's promise; there is room for `GROUP x X` registers.
-            let lanes = unsafe {
+        let depth = DEPTH.min(whole - block);
+        let x_block = (x[block..].as_ptr(), row_len);
+        for group in 0..panel.n_rows.div_ceil(GROUP) {
+            let rows = &panel.rows[group * GROUP * panel.stride..][..GROUP * panel.stride];
+            let rows_block = (rows[block..].as_ptr(), panel.stride);
+            let waiting = &mut panel.sums[group * tile_len..][..tile_len];
+            // SAFETY: the caller's promise; `GROUP` rows and `X` rows hold the block, and there is
+            // room for `GROUP x X` registers.
+            unsafe {
                 let lanes = if block == 0 {
-                    [[V::zero(); X]; GROUP]
+                    dot_tile::<V, GROUP, X>(rows_block, x_block, depth)
                 } else {
-                    load_tile(sums)
+                    let sums = load_tile(waiting);
+                    add_dot_tile::<V, GROUP, X>(rows_block, x_block, depth, sums)
                 };
-                let part = |row: &[f32]| row[range.clone()].as_ptr();
-                dot_tile(weights.map(part), x.map(part), range.len(), lanes)
-            };
-            if block < last_block {
-                // SAFETY: as above.
-                unsafe { store_tile(lanes, sums) };
-                continue;
-            }
-            let n_outputs = GROUP.min(panel.n_rows - group * GROUP);
-            for (i, x) in x.iter().enumerate() {
-                // SAFETY: the caller's promise.
-                let mut sums = unsafe { V::sums(lanes.map(|lanes| lanes[i])) };
-                for (sum, weights) in sums.iter_mut().zip(weights) {
-                    let rest = weights[whole..].iter().zip(&x[whole..]);
-                    *sum = rest.fold(*sum, |sum, (&w, &x)| multiply_add::<V>(w, x, sum));
+                if block < last_block {
+                    store_tile(&lanes, waiting);
+                } else {
+                    finish_tile(
+                        task,
+                        (rows, panel.stride),
+                        (x, at),
+                        (group, panel.n_rows),
+                        &lanes,
+                    );
                 }
-                let first_output = task.first_output + group * GROUP;
-                store(task, at + i, first_output, &sums[..n_outputs]);
             }
         }
     }
 }
 
-/// `W x X` sums of products, on top of `sums`, `len` values deep: whole registers.
+/// Adds up the lanes, and what is left of rows that are not whole registers; stores the sums.
 ///
 /// # Safety
-/// The instruction set of `V` must be there, and pointers be good for `len` values.
+/// The instruction set of `V` must be there.
+#[inline(always)]
+unsafe fn finish_tile<V: Vector, const X: usize>(
+    task: &RowTask<'_>,
+    (rows, stride): (&[f32], usize),
+    (x, at): (&[f32], usize),
+    (group, n_rows): (usize, usize),
+    lanes: &[[V; X]; GROUP],
+) {
+    let row_len = task.row_len;
+    let whole = row_len / V::LANES * V::LANES;
+    let n_outputs = GROUP.min(n_rows - group * GROUP);
+    for i in 0..X {
+        // SAFETY: the caller's promise.
+        let mut sums: [f32; GROUP] = unsafe { V::sums(std::array::from_fn(|row| lanes[row][i])) };
+        if whole < row_len {
+            let x = &x[i * row_len..][whole..row_len];
+            for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(stride)) {
+                let rest = row[whole..].iter().zip(x);
+                *sum = rest.fold(*sum, |sum, (&w, &x)| multiply_add::<V>(w, x, sum));
+            }
+        }
+        store(
+            task,
+            at + i,
+            task.first_output + group * GROUP,
+            &sums,
+            n_outputs,
+        );
+    }
+}
+
+/// `W x X` sums of products, `len` values deep: whole registers. Rows are given by the first
+/// one and the distance to the next.
+///
+/// # Safety
+/// The instruction set of `V` must be there, and all rows be good for `len` values.
 #[inline(always)]
 pub(super) unsafe fn dot_tile<V: Vector, const W: usize, const X: usize>(
-    w: [*const f32; W],
-    x: [*const f32; X],
+    w: (*const f32, usize),
+    x: (*const f32, usize),
+    len: usize,
+) -> [[V; X]; W] {
+    // SAFETY: the caller's promise.
+    unsafe { add_dot_tile(w, x, len, [[V::zero(); X]; W]) }
+}
+
+/// [`dot_tile`] on top of sums.
+///
+/// # Safety
+/// As [`dot_tile`].
+#[inline(always)]
+unsafe fn add_dot_tile<V: Vector, const W: usize, const X: usize>(
+    (w, w_stride): (*const f32, usize),
+    (x, x_stride): (*const f32, usize),
     len: usize,
     mut sums: [[V; X]; W],
 ) -> [[V; X]; W] {
@@ -156,11 +200,11 @@ pub(super) unsafe fn dot_tile<V: Vector, const W: usize, const X: usize>(
     while at < len {
         // SAFETY: the caller's promise: a register begins before `len`, a multiple of its lanes.
         unsafe {
-            let w = w.map(|row| V::load(row.add(at)));
-            for (j, row) in x.iter().enumerate() {
-                let x = V::load(row.add(at));
-                for (sums, w) in sums.iter_mut().zip(w) {
-                    sums[j] = w.multiply_add(x, sums[j]);
+            let w: [V; W] = std::array::from_fn(|i| V::load(w.add(i * w_stride + at)));
+            for j in 0..X {
+                let x = V::load(x.add(j * x_stride + at));
+                for i in 0..W {
+                    sums[i][j] = w[i].multiply_add(x, sums[i][j]);
                 }
             }
         }
@@ -182,11 +226,13 @@ unsafe fn load_tile<V: Vector, const W: usize, const X: usize>(from: &[f32]) -> 
 /// The instruction set of `V` must be there, and `to` have room for all registers.
 #[inline(always)]
 unsafe fn store_tile<V: Vector, const W: usize, const X: usize>(
-    registers: [[V; X]; W],
+    registers: &[[V; X]; W],
     to: &mut [f32],
 ) {
-    for (index, register) in registers.into_iter().flatten().enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { register.store(to.as_mut_ptr().add(index * V::LANES)) };
+    for (i, row) in registers.iter().enumerate() {
+        for (j, register) in row.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { register.store(to.as_mut_ptr().add((i * X + j) * V::LANES)) };
+        }
     }
 }

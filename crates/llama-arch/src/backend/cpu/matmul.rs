@@ -120,13 +120,28 @@ fn locate(
     None
 }
 
-/// Stores sums of activation row `row` for the outputs from `first_output` on.
+/// Stores the first `n` sums of activation row `row`, for the outputs from `first_output` on.
 #[inline(always)]
-pub(super) fn store(task: &RowTask<'_>, row: usize, first_output: usize, sums: &[f32]) {
+pub(super) fn store<const N: usize>(
+    task: &RowTask<'_>,
+    row: usize,
+    first_output: usize,
+    sums: &[f32; N],
+    n: usize,
+) {
     let start = row * task.out_width + first_output;
     // SAFETY: every task has its own columns, and a task uses one slice at a time.
-    let out = unsafe { task.out.slice(start, sums.len()) };
-    match task.epilogue {
+    let out = unsafe { task.out.slice(start, n) };
+    // With a length known to the compiler this is one instruction.
+    match out.first_chunk_mut::<N>() {
+        Some(out) => store_values(task.epilogue, first_output, sums, out),
+        None => store_values(task.epilogue, first_output, &sums[..n], out),
+    }
+}
+
+#[inline(always)]
+fn store_values(epilogue: Epilogue<'_>, first_output: usize, sums: &[f32], out: &mut [f32]) {
+    match epilogue {
         Epilogue::Store => out.copy_from_slice(sums),
         Epilogue::Bias(bias) => {
             let bias = &bias[first_output..first_output + sums.len()];

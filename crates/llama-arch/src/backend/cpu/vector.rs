@@ -60,6 +60,8 @@ pub(super) trait Unpack: Vector {
     type Nibbles: Copy;
     /// What a quant of five bits stands for, prepared.
     type Fives: Copy;
+    /// Asks for a cache line of any address.
+    unsafe fn prefetch(from: *const u8);
     /// One f16 in every lane.
     unsafe fn splat_f16(from: *const u16) -> Self;
     unsafe fn load_bf16(from: *const u16) -> Self;

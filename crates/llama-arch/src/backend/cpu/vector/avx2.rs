@@ -86,13 +86,17 @@ impl Vector for __m256 {
 
     #[inline(always)]
     unsafe fn sums<const N: usize>(registers: [Self; N]) -> [f32; N] {
-        // SAFETY: the caller's promise.
-        registers.map(|register| unsafe {
-            let high = _mm256_extractf128_ps::<1>(register);
-            let quarters = _mm_add_ps(_mm256_castps256_ps128(register), high);
-            let pairs = _mm_add_ps(quarters, _mm_movehl_ps(quarters, quarters));
-            _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)))
-        })
+        let mut sums = [0.0; N];
+        for (register, sum) in registers.into_iter().zip(&mut sums) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let high = _mm256_extractf128_ps::<1>(register);
+                let quarters = _mm_add_ps(_mm256_castps256_ps128(register), high);
+                let pairs = _mm_add_ps(quarters, _mm_movehl_ps(quarters, quarters));
+                *sum = _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
+            }
+        }
+        sums
     }
 }
 
@@ -102,6 +106,12 @@ impl Unpack for __m256 {
     type Nibbles = [__m256; 2];
     /// Scale and offset.
     type Fives = [__m256; 2];
+
+    #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        // SAFETY: a hint, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
 
     #[inline(always)]
     unsafe fn splat_f16(from: *const u16) -> Self {

@@ -133,6 +133,12 @@ impl Unpack for __m512 {
     type Fives = [__m512; 2];
 
     #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        // SAFETY: a hint, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn splat_f16(from: *const u16) -> Self {
         // SAFETY: the caller's promise.
         unsafe { _mm512_cvtph_ps(_mm256_set1_epi16(from.read_unaligned().cast_signed())) }
