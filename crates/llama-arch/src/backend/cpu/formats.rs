@@ -18,6 +18,9 @@ pub(super) trait Format {
     unsafe fn unpack<V: Unpack>(block: *const u8, f: impl FnMut(usize, V));
 }
 
+/// How far ahead a row is asked for, in bytes.
+const AHEAD: usize = 4 << 10;
+
 /// Decodes a row; `rest` decodes what is left over of one whose length is no multiple of a block.
 ///
 /// # Safety
@@ -33,7 +36,11 @@ pub(super) unsafe fn decode_row<V: Unpack, F: Format>(
         // SAFETY: the instruction set is the caller's promise; both slices hold the block.
         unsafe {
             let out = out.as_mut_ptr().add(block * F::WEIGHTS);
-            F::unpack::<V>(bytes.as_ptr().add(block * F::BYTES), |at, weights| {
+            let block = bytes.as_ptr().add(block * F::BYTES);
+            for line in (0..F::BYTES).step_by(64) {
+                V::prefetch(block.wrapping_add(AHEAD + line));
+            }
+            F::unpack::<V>(block, |at, weights| {
                 weights.store(out.add(at));
             });
         }

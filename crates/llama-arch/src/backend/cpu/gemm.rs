@@ -73,9 +73,15 @@ unsafe fn run_panel<V: Vector, const TILE: usize>(task: &RowTask<'_>, scratch: &
     };
     let n_x = task.x.len() / row_len;
     let mut row = 0;
+    // The next task's weights come from memory while this one's are multiplied, some per tile.
+    let mut next = (0..task.bytes.len()).step_by(64);
+    let lines_per_tile = next.len() / (n_x / TILE).max(1);
     // SAFETY: the caller's promise.
     unsafe {
         while row + TILE <= n_x {
+            for line in next.by_ref().take(lines_per_tile) {
+                V::prefetch_second(task.bytes.as_ptr().wrapping_add(task.to_next + line));
+            }
             run_tile::<V, TILE>(task, &mut panel, row);
             row += TILE;
         }
@@ -196,19 +202,20 @@ unsafe fn add_dot_tile<V: Vector, const W: usize, const X: usize>(
     len: usize,
     mut sums: [[V; X]; W],
 ) -> [[V; X]; W] {
-    let mut at = 0;
-    while at < len {
+    // One pointer a row: arithmetic on indices would be checked for overflow at every step.
+    let w: [_; W] = std::array::from_fn(|i| w.wrapping_add(i * w_stride));
+    let x: [_; X] = std::array::from_fn(|j| x.wrapping_add(j * x_stride));
+    for at in (0..len).step_by(V::LANES) {
         // SAFETY: the caller's promise: a register begins before `len`, a multiple of its lanes.
         unsafe {
-            let w: [V; W] = std::array::from_fn(|i| V::load(w.add(i * w_stride + at)));
+            let w: [V; W] = std::array::from_fn(|i| V::load(w[i].add(at)));
             for j in 0..X {
-                let x = V::load(x.add(j * x_stride + at));
+                let x = V::load(x[j].add(at));
                 for i in 0..W {
                     sums[i][j] = w[i].multiply_add(x, sums[i][j]);
                 }
             }
         }
-        at += V::LANES;
     }
     sums
 }

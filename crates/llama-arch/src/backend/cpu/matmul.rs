@@ -40,6 +40,8 @@ pub(super) struct RowTask<'a> {
     pub(super) decode: RowDecoder,
     pub(super) row_bytes: usize,
     pub(super) bytes: &'a [u8],
+    /// Distance in bytes from this task's rows to those that its thread takes next, most likely.
+    pub(super) to_next: usize,
     /// `[rows][row_len]`.
     pub(super) x: &'a [f32],
     pub(super) row_len: usize,
@@ -84,6 +86,7 @@ pub(super) fn matmul(
             decode: part.kernels.decode,
             row_bytes,
             bytes: &part.bytes[first * row_bytes..(first + n_rows) * row_bytes],
+            to_next: pool.threads() * rows_per_task(part) * row_bytes,
             x: x.values(),
             row_len: weight.row_len,
             epilogue,

@@ -14,7 +14,7 @@ pub(super) const MAX_ROWS: usize = 3;
 const ROWS: usize = 2;
 /// How far ahead memory is asked for, in bytes. The processor's own prefetching follows two rows
 /// side by side at a third of this speed.
-const AHEAD: usize = 12 << 10;
+const AHEAD: usize = 16 << 10;
 
 /// All rows of a task, of which there are up to [`MAX_ROWS`] of activations.
 ///

@@ -43,6 +43,14 @@ pub(super) trait Vector: Copy {
     /// Added to a small number it leaves the nearest integer in the lowest bits.
     const ROUNDER: f32 = 12_582_912.0;
 
+    /// Asks for the cache line of an address, which may be any.
+    #[inline(always)]
+    fn prefetch(_from: *const u8) {}
+
+    /// [`Vector::prefetch`] into the second-level cache.
+    #[inline(always)]
+    fn prefetch_second(_from: *const u8) {}
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller's promise.
@@ -60,8 +68,6 @@ pub(super) trait Unpack: Vector {
     type Nibbles: Copy;
     /// What a quant of five bits stands for, prepared.
     type Fives: Copy;
-    /// Asks for a cache line of any address.
-    unsafe fn prefetch(from: *const u8);
     /// One f16 in every lane.
     unsafe fn splat_f16(from: *const u16) -> Self;
     unsafe fn load_bf16(from: *const u16) -> Self;

@@ -85,6 +85,18 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
+    fn prefetch(from: *const u8) {
+        // SAFETY: a hint that every processor of the target knows, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch_second(from: *const u8) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn sums<const N: usize>(registers: [Self; N]) -> [f32; N] {
         let mut sums = [0.0; N];
         for (register, sum) in registers.into_iter().zip(&mut sums) {
@@ -106,12 +118,6 @@ impl Unpack for __m256 {
     type Nibbles = [__m256; 2];
     /// Scale and offset.
     type Fives = [__m256; 2];
-
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        // SAFETY: a hint, for any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-    }
 
     #[inline(always)]
     unsafe fn splat_f16(from: *const u16) -> Self {

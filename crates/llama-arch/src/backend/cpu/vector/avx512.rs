@@ -85,6 +85,18 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
+    fn prefetch(from: *const u8) {
+        // SAFETY: a hint that every processor of the target knows, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch_second(from: *const u8) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn sums<const N: usize>(registers: [Self; N]) -> [f32; N] {
         let mut sums = [0.0; N];
         let (fours, rest) = registers.as_chunks::<4>();
@@ -131,12 +143,6 @@ impl Unpack for __m512 {
     type Nibbles = __m512;
     /// Two tables: without and with the fifth bit.
     type Fives = [__m512; 2];
-
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        // SAFETY: a hint, for any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
-    }
 
     #[inline(always)]
     unsafe fn splat_f16(from: *const u16) -> Self {
