@@ -13,6 +13,9 @@ pub(super) trait Format {
     const WEIGHTS: usize;
     /// Bytes of one block.
     const BYTES: usize;
+    /// Whether two rows are multiplied side by side: their sums hide each other's additions where
+    /// weights are small. Where they are large memory is the limit, and likes one row better.
+    const IN_PAIRS: bool = true;
     /// Calls `f` with the weights of a block from top to bottom: the index of the first, and a
     /// register of them.
     unsafe fn unpack<V: Unpack>(block: *const u8, f: impl FnMut(usize, V));
@@ -73,6 +76,7 @@ pub(super) struct F32;
 impl Format for F32 {
     const WEIGHTS: usize = 16;
     const BYTES: usize = 64;
+    const IN_PAIRS: bool = false;
 
     #[inline(always)]
     unsafe fn unpack<V: Unpack>(block: *const u8, mut f: impl FnMut(usize, V)) {
@@ -88,6 +92,7 @@ pub(super) struct F16;
 impl Format for F16 {
     const WEIGHTS: usize = 16;
     const BYTES: usize = 32;
+    const IN_PAIRS: bool = false;
 
     #[inline(always)]
     unsafe fn unpack<V: Unpack>(block: *const u8, mut f: impl FnMut(usize, V)) {
@@ -103,6 +108,7 @@ pub(super) struct Bf16;
 impl Format for Bf16 {
     const WEIGHTS: usize = 16;
     const BYTES: usize = 32;
+    const IN_PAIRS: bool = false;
 
     #[inline(always)]
     unsafe fn unpack<V: Unpack>(block: *const u8, mut f: impl FnMut(usize, V)) {

@@ -10,11 +10,9 @@ use super::vector::Unpack;
 
 /// Most activation rows of one pass; with more, decoding the weights first pays.
 pub(super) const MAX_ROWS: usize = 3;
-/// Weight rows of one pass: enough independent sums to hide the time of an addition.
-const ROWS: usize = 2;
 /// How far ahead memory is asked for, in bytes. The processor's own prefetching follows two rows
 /// side by side at a third of this speed.
-const AHEAD: usize = 16 << 10;
+const AHEAD: usize = 24 << 10;
 
 /// All rows of a task, of which there are up to [`MAX_ROWS`] of activations.
 ///
@@ -23,13 +21,13 @@ const AHEAD: usize = 16 << 10;
 #[inline(always)]
 pub(super) unsafe fn run_packed<V: Unpack, F: Format>(task: &RowTask<'_>) {
     let n_rows = task.bytes.len() / task.row_bytes;
-    let whole = n_rows / ROWS * ROWS;
+    let pairs = if F::IN_PAIRS { n_rows / 2 } else { 0 };
     // SAFETY: the caller's promise.
     unsafe {
-        for row in (0..whole).step_by(ROWS) {
-            run_rows::<V, F, ROWS>(task, row);
+        for pair in 0..pairs {
+            run_rows::<V, F, 2>(task, 2 * pair);
         }
-        for row in whole..n_rows {
+        for row in 2 * pairs..n_rows {
             run_rows::<V, F, 1>(task, row);
         }
     }
