@@ -21,13 +21,17 @@ const AHEAD: usize = 24 << 10;
 #[inline(always)]
 pub(super) unsafe fn run_packed<V: Unpack, F: Format>(task: &RowTask<'_>) {
     let n_rows = task.bytes.len() / task.row_bytes;
-    let pairs = if F::IN_PAIRS { n_rows / 2 } else { 0 };
+    let whole = n_rows / F::ROWS * F::ROWS;
     // SAFETY: the caller's promise.
     unsafe {
-        for pair in 0..pairs {
-            run_rows::<V, F, 2>(task, 2 * pair);
+        for row in (0..whole).step_by(F::ROWS) {
+            match F::ROWS {
+                4 => run_rows::<V, F, 4>(task, row),
+                2 => run_rows::<V, F, 2>(task, row),
+                _ => run_rows::<V, F, 1>(task, row),
+            }
         }
-        for row in 2 * pairs..n_rows {
+        for row in whole..n_rows {
             run_rows::<V, F, 1>(task, row);
         }
     }
@@ -85,12 +89,19 @@ unsafe fn dot_packed<V: Unpack, F: Format, const R: usize, const X: usize>(
                 V::prefetch(ahead.wrapping_add(line));
             }
             let x: [_; X] = std::array::from_fn(|i| x[i].as_ptr().add(block * F::WEIGHTS));
-            for (row, sums) in rows.iter().zip(&mut sums) {
-                F::unpack::<V>(row.as_ptr().add(block * F::BYTES), |at, weights| {
-                    for (sum, x) in sums.iter_mut().zip(x) {
-                        *sum = weights.multiply_add(V::load(x.add(at)), *sum);
-                    }
-                });
+            let blocks: [_; R] = std::array::from_fn(|i| rows[i].as_ptr().add(block * F::BYTES));
+            let mut heads = [F::Head::default(); R];
+            for (head, block) in heads.iter_mut().zip(blocks) {
+                *head = F::head::<V>(block);
+            }
+            for piece in 0..F::PIECES {
+                for i in 0..R {
+                    F::unpack::<V>(blocks[i], (&heads[i], piece), |at, weights| {
+                        for (sum, x) in sums[i].iter_mut().zip(x) {
+                            *sum = weights.multiply_add(V::load(x.add(at)), *sum);
+                        }
+                    });
+                }
             }
         }
         sums
