@@ -18,7 +18,7 @@ pub(super) unsafe fn exp<V: Vector>(x: V) -> V {
     const LEAST: f32 = -150.0;
     const GREATEST: f32 = 150.0;
     /// ln 2 in two parts: products of the first with small integers are exact.
-    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const COEFFICIENTS: [f32; 6] = [
         1.0 / 720.0,
         1.0 / 120.0,

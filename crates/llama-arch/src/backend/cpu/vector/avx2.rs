@@ -204,7 +204,7 @@ impl Unpack for __m256 {
         unsafe {
             let bytes = _mm256_loadu_si256(from.cast());
             // Every byte's bit at the top; what comes from the byte beside it is below.
-            let shift = _mm_cvtsi32_si128(7 - bit as i32);
+            let shift = _mm_cvtsi32_si128((7 - bit as u32).cast_signed());
             _mm256_movemask_epi8(_mm256_sll_epi16(bytes, shift)).cast_unsigned()
         }
     }
