@@ -1,7 +1,8 @@
 //! The host's processor.
 //!
-//! Weights stay in the file's mapping, quantised. `kernels` holds the inner loops, compiled for
-//! several instruction sets; `pool` the threads.
+//! Weights stay in the file's mapping, quantised. `vector` is what the instruction sets have in
+//! common, `formats` unpacks weights into registers, `packed` and `gemm` multiply with few and
+//! with many rows, `pool` holds the threads.
 
 mod aligned;
 mod attention;

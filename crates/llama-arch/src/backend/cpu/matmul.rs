@@ -86,7 +86,7 @@ pub(super) fn matmul(
             decode: part.kernels.decode,
             row_bytes,
             bytes: &part.bytes[first * row_bytes..(first + n_rows) * row_bytes],
-            to_next: pool.threads() * rows_per_task(part) * row_bytes,
+            to_next: rows_per_task(part) * row_bytes,
             x: x.values(),
             row_len: weight.row_len,
             epilogue,

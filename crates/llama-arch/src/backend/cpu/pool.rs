@@ -1,10 +1,12 @@
 //! A fixed set of threads that share the tasks of one operation.
 //!
 //! A step runs hundreds of operations of some ten microseconds each, so workers spin for a while
-//! before they sleep. Tasks are claimed in no fixed order: each must compute its own outputs
-//! completely, which makes results independent of the number of threads.
+//! before they sleep. Every thread has a share of consecutive tasks, so that it reads memory in
+//! order, and then helps others with theirs. Each task must compute its own outputs completely,
+//! which makes results independent of the number of threads.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,12 +28,18 @@ pub(super) struct ThreadPool {
     running: Mutex<()>,
 }
 
+/// A counter on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct NextTask(AtomicUsize);
+
 struct Shared {
     /// Counts operations; a change wakes spinning workers.
     epoch: AtomicUsize,
     job: Mutex<Option<Job>>,
     wake: Condvar,
-    next_task: AtomicUsize,
+    /// The next task of each thread's share.
+    next_tasks: Vec<NextTask>,
     /// Workers that have not finished the current operation.
     active: AtomicUsize,
     panicked: AtomicBool,
@@ -55,7 +63,7 @@ impl ThreadPool {
             epoch: AtomicUsize::new(0),
             job: Mutex::new(None),
             wake: Condvar::new(),
-            next_task: AtomicUsize::new(0),
+            next_tasks: (0..threads).map(|_| NextTask::default()).collect(),
             active: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -94,7 +102,10 @@ impl ThreadPool {
         // before every worker has reported that it no longer uses the pointer.
         let task = unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) };
         let job = Job { task, n_tasks };
-        shared.next_task.store(0, Ordering::Relaxed);
+        for (thread, next) in shared.next_tasks.iter().enumerate() {
+            next.0
+                .store(shared.share(n_tasks, thread).start, Ordering::Relaxed);
+        }
         shared.active.store(self.workers.len(), Ordering::Relaxed);
         shared.announce(Some(job));
         // Waits for the workers even if a task panics on this thread.
@@ -200,13 +211,23 @@ impl Shared {
         // SAFETY: `ThreadPool::run` keeps the task alive while `active` counts this thread, or
         // this thread is the one inside `run`.
         let task = unsafe { &*job.task };
-        loop {
-            let index = self.next_task.fetch_add(1, Ordering::Relaxed);
-            if index >= job.n_tasks {
-                return;
+        let n_threads = self.next_tasks.len();
+        for owner in (worker..n_threads).chain(0..worker) {
+            let share = self.share(job.n_tasks, owner);
+            loop {
+                let index = self.next_tasks[owner].0.fetch_add(1, Ordering::Relaxed);
+                if !share.contains(&index) {
+                    break;
+                }
+                task(worker, index);
             }
-            task(worker, index);
         }
+    }
+
+    /// The tasks that a thread takes before it helps others.
+    fn share(&self, n_tasks: usize, thread: usize) -> Range<usize> {
+        let n_threads = self.next_tasks.len();
+        n_tasks * thread / n_threads..n_tasks * (thread + 1) / n_threads
     }
 }
 
