@@ -10,10 +10,9 @@ use super::vector::Unpack;
 
 /// Most activation rows of one pass; with more, decoding the weights first pays.
 pub(super) const MAX_ROWS: usize = 3;
-/// How far ahead memory is asked for, in bytes: more where the decoding is faster. The processor's
-/// own prefetching follows two rows side by side at a third of this speed.
-const AHEAD: usize = 8 << 10;
-const AHEAD_OF_ONE: usize = 24 << 10;
+/// How far ahead memory is asked for, in bytes. The processor's own prefetching follows two rows
+/// side by side at a third of this speed.
+const AHEAD: usize = 24 << 10;
 
 /// All rows of a task, of which there are up to [`MAX_ROWS`] of activations.
 ///
@@ -85,10 +84,7 @@ unsafe fn dot_packed<V: Unpack, F: Format, const R: usize, const X: usize>(
         let mut sums = [[V::zero(); X]; R];
         for block in 0..n_blocks {
             // Rows lie one after the other: all of them are asked for in order of address.
-            let distance = if F::ROWS == 1 { AHEAD_OF_ONE } else { AHEAD };
-            let ahead = rows[0]
-                .as_ptr()
-                .wrapping_add(distance + block * R * F::BYTES);
+            let ahead = rows[0].as_ptr().wrapping_add(AHEAD + block * R * F::BYTES);
             for line in (0..R * F::BYTES).step_by(64) {
                 V::prefetch(ahead.wrapping_add(line));
             }
