@@ -1,22 +1,35 @@
 // out[r][i] = x[r][i] * weight[i] / sqrt(mean(x[r]^2) + eps). One block of threads per row.
+//
+// The same bits as the norm inside matvec.cu: see row_norm.cuh for the order of the additions.
 
 #include "convert.cuh"
-#include "reduce.cuh"
+#include "row_norm.cuh"
 
-static constexpr uint32_t THREADS = 256;
+static constexpr uint32_t WARPS = 8;
+static constexpr uint32_t THREADS = WARPS * WARP;
 
 extern "C" __global__ void __launch_bounds__(THREADS)
     rms_norm(const float* __restrict__ x, const float* __restrict__ weight,
              float* __restrict__ out, uint32_t width, float eps) {
-    __shared__ float scratch[THREADS / WARP];
+    __shared__ float squares[WARPS];
     const size_t start = (size_t)blockIdx.x * width;
-    float squares = 0.0f;
-    for (uint32_t i = threadIdx.x; i < width; i += THREADS) {
-        squares = __fmaf_rn(x[start + i], x[start + i], squares);
+    const uint32_t n_groups = (width + GROUP - 1) / GROUP, warp = threadIdx.x / WARP;
+    float total = 0.0f;
+    for (uint32_t first = 0; first < n_groups; first += WARPS) {
+        float quad[4];
+        load_any_quad(x + start, first + warp, width, quad);
+        const float of_group = group_squares(quad);
+        if (threadIdx.x % WARP == 0) {
+            squares[warp] = of_group;
+        }
+        __syncthreads();
+        for (uint32_t i = 0; i < min(WARPS, n_groups - first); i++) {
+            total = add(total, squares[i]);
+        }
+        __syncthreads();
     }
-    const float mean = block_sum<THREADS>(squares, scratch) / (float)width;
-    const float scale = 1.0f / sqrtf(mean + eps);
+    const float scale = norm_scale(total, 1.0f / (float)width, eps);
     for (uint32_t i = threadIdx.x; i < width; i += THREADS) {
-        out[start + i] = mul(mul(x[start + i], scale), weight[i]);
+        out[start + i] = normed(x[start + i], scale, weight[i]);
     }
 }

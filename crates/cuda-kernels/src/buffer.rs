@@ -8,6 +8,7 @@ use crate::arena::Region;
 use crate::device::Device;
 use crate::driver::DevicePtr;
 use crate::error::CudaError;
+use crate::launch::{SampleParams, SampleResult, SampleState};
 
 mod sealed {
     pub trait Sealed {}
@@ -22,7 +23,8 @@ macro_rules! elements {
         impl Element for $element {}
     )*};
 }
-elements!(f32, half::f16, u8, u32);
+elements!(f32, half::f16, u8, u32, u64);
+elements!(SampleParams, SampleState, SampleResult);
 
 /// Bytes that the driver copies aside before it returns; for more it waits for the device.
 const COPIED_AT_ONCE: usize = 64 << 10;
@@ -188,6 +190,11 @@ fn offset<T>(at: DevicePtr, len: usize, range: &Range<usize>) -> Result<DevicePt
 }
 
 impl<T: Element> View<'_, T> {
+    /// Where it begins on the device: to tell parts apart.
+    pub fn address(&self) -> u64 {
+        self.at.0
+    }
+
     /// Values `range` of it.
     ///
     /// # Errors

@@ -7,28 +7,47 @@
 
 mod add_in_place;
 mod argmax;
-mod attention;
+mod attention_decode;
+mod attention_prefill;
 mod count_non_finite;
 mod embed;
+mod embed_packed;
 mod gather;
+mod gemm;
 mod head_norm;
+mod head_shape;
 mod matmul;
+mod matvec;
+mod pack_rows;
+mod packed;
 mod read_bandwidth;
+mod repack;
 mod rms_norm;
 mod rope_append;
+mod sample;
 mod swiglu;
 
 pub use add_in_place::AddInPlace;
 pub use argmax::Argmax;
-pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, DecodeScratch, HeadNorms};
+pub use attention_prefill::{AttentionPrefill, prefill_tiles};
 pub use count_non_finite::CountNonFinite;
 pub use embed::Embed;
+pub use embed_packed::EmbedPacked;
 pub use gather::Gather;
+pub(crate) use gemm::WideKernels;
+pub use gemm::{Gemm, GemmSwiglu};
 pub use head_norm::HeadNorm;
+pub(crate) use head_shape::PerHeadShape;
 pub use matmul::{Epilogue, Matmul};
+pub use matvec::{MAX_MATVEC_ROWS, Matvec, MatvecEpilogue, Norm};
+pub use pack_rows::{PackRows, PackSource, packed_rows_bytes};
+pub use packed::{PackedWeight, RowOrder};
 pub use read_bandwidth::ReadBandwidth;
+pub use repack::{Repack, RepackRows};
 pub use rms_norm::RmsNorm;
 pub use rope_append::{RopeAppend, RopePairing};
+pub use sample::{Sample, SampleParams, SampleResult, SampleState};
 pub use swiglu::Swiglu;
 
 use crate::buffer::{Element, View, ViewMut};
@@ -132,7 +151,6 @@ impl<'a> Launch<'a> {
     }
 
     /// With this much dynamic shared memory for each block.
-    #[allow(dead_code, reason = "for kernels to come")]
     fn shared(self, shared_bytes: usize) -> Self {
         Self {
             shared_bytes,
@@ -142,7 +160,6 @@ impl<'a> Launch<'a> {
 
     /// Beginning before the launch before has ended, where device and kernel can: one that cannot
     /// begins after it as always.
-    #[allow(dead_code, reason = "for kernels to come")]
     fn chained(self) -> Self {
         Self {
             is_chained: self.kernel.waits,

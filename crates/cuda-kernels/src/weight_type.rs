@@ -64,6 +64,38 @@ impl WeightType {
             .filter(|_| is_whole)
     }
 
+    /// Bytes of a packed unit, 16 rows of 128 values; `None` for the types that are not packed.
+    pub fn unit_bytes(self) -> Option<usize> {
+        Some(match self {
+            Self::F32 | Self::Bf16 => return None,
+            Self::F16 => 4096,
+            Self::Q8_0 => 2176,
+            Self::Q4_0 => 1152,
+            Self::Q4_1 => 1280,
+            Self::Q5_0 => 1408,
+            Self::Q5_1 => 1536,
+            Self::Q2K => 704,
+            Self::Q3K => 928,
+            Self::Q4K => 1216,
+            Self::Q5K => 1472,
+            Self::Q6K => 1696,
+        })
+    }
+
+    /// Its place among the types that are packed.
+    pub(crate) fn packed_index(self) -> Option<usize> {
+        let mut packed = Self::ALL.into_iter().filter(|t| t.unit_bytes().is_some());
+        packed.position(|t| t == self)
+    }
+
+    /// Whether its blocks have a minimum beside the scale.
+    pub fn has_minima(self) -> bool {
+        matches!(
+            self,
+            Self::Q4_1 | Self::Q5_1 | Self::Q2K | Self::Q4K | Self::Q5K
+        )
+    }
+
     /// Number in GGUF files, values and bytes of a block.
     fn layout(self) -> (u32, usize, usize) {
         match self {

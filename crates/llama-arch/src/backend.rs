@@ -11,6 +11,8 @@ pub mod cpu;
 pub mod cuda;
 pub mod scripted;
 
+use std::sync::Arc;
+
 use gguf::{SharedBytes, TensorType};
 
 use crate::batch::Batch;
@@ -279,7 +281,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// The device is out of memory.
     fn whole_steps(
         &self,
-        _model: &Model<Self>,
+        _model: &Arc<Model<Self>>,
         _options: &ExecutorOptions,
     ) -> Result<Option<Box<dyn WholeSteps<Self>>>> {
         Ok(None)
@@ -293,7 +295,7 @@ pub trait WholeSteps<B: Backend>: Send {
     ///
     /// # Errors
     /// The device failed.
-    fn run(&mut self, model: &Model<B>, state: StepState<'_, B>, batch: &Batch) -> Result<()>;
+    fn run(&mut self, state: StepState<'_, B>, batch: &Batch) -> Result<()>;
 
     /// Replaces `out` by the logits of the last step, `[outputs][vocab]`.
     ///
@@ -302,12 +304,14 @@ pub trait WholeSteps<B: Backend>: Send {
     fn read_logits(&mut self, out: &mut Vec<f32>) -> Result<()>;
 
     /// Chooses a token from the logits of the last step, of output `i` with the `i`-th sampler for
-    /// the given position; `None`: these samplers want something that only the host can do.
+    /// the given position; `None`: these samplers want something that only the host can do. The
+    /// step after it may begin before this returns.
     ///
     /// # Errors
     /// The device failed; a row whose logits are not finite fails alone.
     fn sample(
         &mut self,
+        state: StepState<'_, B>,
         samplers: &mut [(&mut Sampler, usize)],
     ) -> Result<Option<Vec<Result<Sampled>>>>;
 }

@@ -206,10 +206,14 @@ impl<B: Backend> Executor<B> {
         samplers: &mut [(&mut Sampler, usize)],
     ) -> Result<Vec<Result<Sampled>>> {
         self.compute(batch, None)?;
-        if let Some(steps) = &mut self.whole_steps
-            && let Some(sampled) = steps.sample(samplers)?
-        {
-            return Ok(sampled);
+        if let Some(steps) = &mut self.whole_steps {
+            let state = StepState {
+                rope: &self.rope,
+                cache: &mut self.cache,
+            };
+            if let Some(sampled) = steps.sample(state, samplers)? {
+                return Ok(sampled);
+            }
         }
         self.read(batch)?;
         let logits = Logits {
@@ -230,7 +234,7 @@ impl<B: Backend> Executor<B> {
                 rope: &self.rope,
                 cache: &mut self.cache,
             };
-            return steps.run(&self.model, state, batch);
+            return steps.run(state, batch);
         }
         let model = Arc::clone(&self.model);
         let mut buffers = match self.buffers.take() {

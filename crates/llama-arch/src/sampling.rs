@@ -6,10 +6,12 @@
 //! without a running sum: the result does not depend on the order of the vocabulary or on what
 //! else is sampled, and a device can do it as one reduction.
 
+mod elementary;
 mod filter;
 mod philox;
 mod stop;
 
+use filter::Scaled;
 use philox::GumbelNoise;
 pub use philox::Philox;
 pub use stop::{StopMatcher, Stopped};
@@ -180,11 +182,12 @@ impl Sampler {
         if params.repetition_penalty != 1.0 {
             for &id in &self.seen {
                 let logit = &mut self.logits[id as usize];
-                if *logit > 0.0 {
-                    *logit /= params.repetition_penalty;
+                let penalised = if *logit > 0.0 {
+                    *logit / params.repetition_penalty
                 } else {
-                    *logit *= params.repetition_penalty;
-                }
+                    *logit * params.repetition_penalty
+                };
+                *logit = penalised.clamp(f32::MIN, f32::MAX);
             }
         }
         for &(id, count) in &self.generated {
@@ -198,27 +201,23 @@ impl Sampler {
     }
 
     fn draw(&mut self, position: usize) -> u32 {
-        let temperature = self.params.temperature;
-        // Relative to the largest: a tiny temperature would send the best few to infinity alike.
-        let largest = self
-            .logits
-            .iter()
-            .copied()
-            .fold(f32::MIN, f32::max)
-            .min(f32::MAX);
-        for logit in &mut self.logits {
-            *logit = (*logit - largest) / temperature;
-        }
-        filter::candidates(&self.logits, &self.params, &mut self.candidates);
+        let scaled = Scaled {
+            logits: &self.logits,
+            largest: self.logits.iter().copied().fold(f32::MIN, f32::max),
+            temperature: self.params.temperature,
+        };
+        filter::candidates(&scaled, &self.params, &mut self.candidates);
         let noise = GumbelNoise::new(self.params.seed, position as u64);
-        noise.largest_sum(
-            self.candidates
-                .iter()
-                .map(|&id| (self.logits[id as usize], id)),
-        )
+        noise.largest_sum(self.candidates.iter().map(|&id| (scaled.at(id), id)))
     }
 
-    fn count(&mut self, id: u32) {
+    /// Distinct ids of prompt and output, and occurrences of each in the output, by rising id.
+    pub(crate) fn counted(&self) -> (&[u32], &[(u32, u32)]) {
+        (&self.seen, &self.generated)
+    }
+
+    /// Counts a token as output.
+    pub(crate) fn count(&mut self, id: u32) {
         match self.generated.binary_search_by_key(&id, |&(id, _)| id) {
             Ok(at) => self.generated[at].1 += 1,
             Err(at) => self.generated.insert(at, (id, 1)),

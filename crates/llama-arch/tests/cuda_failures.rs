@@ -26,6 +26,12 @@ fn file() -> &'static GgufFile {
     })
 }
 
+/// A fake driver with one device. Every one knows the modules that another has read.
+fn fresh() -> Arc<FakeDriver> {
+    static FIRST: OnceLock<FakeDriver> = OnceLock::new();
+    Arc::new(FIRST.get_or_init(FakeDriver::new).another())
+}
+
 const PROMPT: [u32; 3] = [1, 2, 3];
 const TOKENS: usize = 3;
 
@@ -45,7 +51,7 @@ fn generate(session: &mut Session) -> Result<(), Error> {
 
 /// Calls of a whole life, and of one until the first token.
 fn n_calls() -> usize {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     let mut session = open(&fake).unwrap();
     let n_open = fake.n_calls();
     generate(&mut session).unwrap();
@@ -56,7 +62,7 @@ fn n_calls() -> usize {
 }
 
 fn n_calls_to_open() -> usize {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     let _device = Device::open_with(fake.clone(), 0).unwrap();
     fake.n_calls()
 }
@@ -65,7 +71,7 @@ fn n_calls_to_open() -> usize {
 #[test]
 fn any_call_may_fail_once() {
     for number in 0..n_calls() {
-        let fake = Arc::new(FakeDriver::new());
+        let fake = fresh();
         fake.fail_call(number, ResultCode::INVALID_VALUE);
         let outcome = open(&fake).and_then(|mut session| {
             generate(&mut session).inspect_err(|_| {
@@ -91,7 +97,7 @@ fn a_device_may_be_lost_at_any_call() {
     let mut n_heard = 0;
     let (n_calls, n_open) = (n_calls(), n_calls_to_open());
     for number in 0..n_calls {
-        let fake = Arc::new(FakeDriver::new());
+        let fake = fresh();
         fake.fail_call(number, ResultCode::ILLEGAL_ADDRESS);
         let outcome = open(&fake).and_then(|mut session| {
             generate(&mut session).inspect_err(|first| {
@@ -121,7 +127,7 @@ fn a_device_may_hang_from_any_call_on() {
     let mut n_hung = 0;
     let n_calls = n_calls();
     for number in 0..n_calls {
-        let fake = Arc::new(FakeDriver::new());
+        let fake = fresh();
         fake.hang_device(number);
         if let Err(error) = open(&fake).and_then(|mut session| generate(&mut session)) {
             n_hung += 1;
@@ -139,7 +145,7 @@ fn a_device_may_hang_from_any_call_on() {
 fn refused_kernels_make_the_device_unavailable() {
     // Those after opening load the first kernels.
     for number in 0..2 * n_calls_to_open() {
-        let fake = Arc::new(FakeDriver::new());
+        let fake = fresh();
         fake.fail_call(number, ResultCode::UNSUPPORTED_PTX_VERSION);
         let Err(error) = open(&fake) else { continue };
         assert!(
@@ -152,7 +158,7 @@ fn refused_kernels_make_the_device_unavailable() {
 /// Memory is planned, and taken before the first step.
 #[test]
 fn steps_take_no_memory() {
-    let backend = CudaBackend::open_with(Arc::new(FakeDriver::new()), 0).unwrap();
+    let backend = CudaBackend::open_with(fresh(), 0).unwrap();
     let device = backend.device().clone();
     let model = LlamaModel::load_with(file(), backend, LoadOptions::default()).unwrap();
     let mut session = model.session(32).unwrap();

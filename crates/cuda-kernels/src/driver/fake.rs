@@ -11,7 +11,7 @@ mod module;
 
 use std::alloc::Layout;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use self::module::Entry;
 use super::{Arg, DevicePtr, Function, HostPtr, LaunchConfig, Module, Outcome, ResultCode};
@@ -21,7 +21,11 @@ use super::{Arg, DevicePtr, Function, HostPtr, LaunchConfig, Module, Outcome, Re
 pub struct FakeDriver {
     state: Mutex<State>,
     released: Condvar,
+    read: Arc<Mutex<ReadModules>>,
 }
+
+/// Entry points by where and how long the module is that they were read in.
+type ReadModules = BTreeMap<(usize, usize), Vec<Entry>>;
 
 /// A launch that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +64,23 @@ impl FakeDriver {
     /// One device of compute capability 9.0 with 1 GiB, CUDA 12.4.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A driver with one device that has read the modules of this one already: reading them takes
+    /// most of the time of a short life.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            read: self.read.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// What a module holds, read once.
+    fn read(&self, image: &[u8], read: impl FnOnce() -> Vec<Entry>) -> Vec<Entry> {
+        let key = (image.as_ptr().addr(), image.len());
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(key).or_insert_with(read).clone()
     }
 
     /// As many devices, of this compute capability.
@@ -200,10 +221,12 @@ impl State {
     }
 
     /// A new module with these entry points.
-    fn add_module(&mut self, entries: impl FnOnce(usize) -> Vec<Entry>) -> Module {
+    fn add_module(&mut self, entries: Vec<Entry>) -> Module {
         self.live_handles += 1;
         let module = self.entries.last().map_or(1, |entry| entry.module + 1);
-        self.entries.extend(entries(module));
+        let entries = entries.into_iter();
+        self.entries
+            .extend(entries.map(|entry| Entry { module, ..entry }));
         Module(module)
     }
 

@@ -1,6 +1,6 @@
 //! RoPE, and the cache's new entries.
 
-use super::{Heads, Launch, LaunchCost, Paging, floats, ptr, ptr_mut};
+use super::{Heads, Launch, LaunchCost, MAX_HEAD_DIM, Paging, floats, ptr, ptr_mut};
 use crate::buffer::{View, ViewMut};
 use crate::driver::Arg;
 use crate::error::CudaError;
@@ -33,7 +33,7 @@ pub struct RopeAppend<'a> {
     pub pairing: RopePairing,
     /// Keys of this layer: `[n_blocks][n_kv_heads][BLOCK_POSITIONS][head_dim]`.
     pub keys: ViewMut<'a, half::f16>,
-    /// Values of this layer, likewise.
+    /// Values of this layer: `[n_blocks][n_kv_heads][head_dim][BLOCK_POSITIONS]`.
     pub values: ViewMut<'a, half::f16>,
     /// Where the rows go.
     pub paging: Paging<'a>,
@@ -44,6 +44,8 @@ pub struct RopeAppend<'a> {
 }
 
 const THREADS: u32 = 128;
+/// Rows of one block of threads.
+const BLOCK_ROWS: u32 = 32;
 
 impl RopeAppend<'_> {
     /// Launches it.
@@ -59,10 +61,17 @@ impl RopeAppend<'_> {
         launch.require(n_pairs <= heads.head_dim / 2, || {
             format!("{n_pairs} pairs in heads of {} channels", heads.head_dim)
         })?;
+        launch.require(heads.head_dim <= MAX_HEAD_DIM, || {
+            format!("heads of {head_dim} channels, at most {MAX_HEAD_DIM}")
+        })?;
         launch.holds("qkv", self.qkv.len, &[self.n_rows, heads.qkv_width()])?;
         launch.holds("cos", self.cos.len, &[1, n_pairs])?;
         launch.holds("sin", self.sin.len, &[self.cos.len])?;
         launch.cache(self.keys.len, self.values.len, &heads)?;
+        launch.aligned("qkv", self.qkv.at)?;
+        launch.aligned("cos", self.cos.at)?;
+        launch.aligned("sin", self.sin.at)?;
+        launch.aligned("keys", self.keys.at)?;
         launch.paging(&self.paging, self.n_rows)?;
         let kv_width = heads.n_kv_heads * heads.head_dim;
         let turned = heads.qkv_width() - kv_width;
@@ -79,12 +88,14 @@ impl RopeAppend<'_> {
             ptr(self.paging.positions),
             ptr(self.paging.row_tables),
             ptr(self.paging.block_tables),
+            Arg::U32(n_rows),
             Arg::U32(n_heads),
             Arg::U32(n_kv_heads),
             Arg::U32(head_dim),
             Arg::U32(pairs),
             Arg::U32(u32::from(self.pairing == RopePairing::Adjacent)),
         ];
-        launch.run([n_rows, n_heads + 2 * n_kv_heads, 1], THREADS, &args, cost)
+        let grid = [n_rows.div_ceil(BLOCK_ROWS), n_heads + 2 * n_kv_heads, 1];
+        launch.run(grid, THREADS, &args, cost)
     }
 }

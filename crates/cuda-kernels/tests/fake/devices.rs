@@ -82,7 +82,7 @@ fn refused_modules_say_what_to_do() {
         ),
         (
             ResultCode::INVALID_PTX,
-            ["INVALID_PTX", "a fake log", "add_in_place"],
+            ["INVALID_PTX", "a fake log", "matvec"],
         ),
     ] {
         let (fake, device) = fake_device();

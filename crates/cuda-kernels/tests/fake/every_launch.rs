@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cuda_kernels::driver::fake::FakeDriver;
 use cuda_kernels::launch::{
-    AddInPlace, Argmax, Attention, BLOCK_POSITIONS, CountNonFinite, Embed, Epilogue, Gather,
-    HeadNorm, Heads, LaunchCost, Matmul, Paging, ReadBandwidth, RmsNorm, RopeAppend, RopePairing,
-    Swiglu, Weight,
+    AddInPlace, Argmax, AttentionDecode, AttentionPrefill, BLOCK_POSITIONS, CountNonFinite,
+    DecodeScratch, Embed, Epilogue, Gather, HeadNorm, HeadNorms, Heads, LaunchCost, Matmul, Paging,
+    ReadBandwidth, RmsNorm, RopeAppend, RopePairing, Sample, SampleParams, SampleResult,
+    SampleState, Swiglu, Weight,
 };
 use cuda_kernels::{Buffer, CudaError, Device, Kernels, WeightType, f16};
 
@@ -21,6 +22,7 @@ pub(crate) const HEADS: Heads = Heads {
 pub(crate) const ROWS: usize = 3;
 const WIDTH: usize = 256;
 const N_BLOCKS: usize = 2;
+const N_SLOTS: usize = 2;
 
 /// Buffers of the right sizes.
 pub(crate) struct Buffers {
@@ -32,6 +34,13 @@ pub(crate) struct Buffers {
     pub(crate) ids: Buffer<u32>,
     pub(crate) found: Buffer<u32>,
     pub(crate) gathered: Buffer<f32>,
+    pub(crate) keys_of_logits: Buffer<u64>,
+    pub(crate) arrivals: Buffer<u32>,
+    pub(crate) non_finite: Buffer<u32>,
+    pub(crate) params: Buffer<SampleParams>,
+    pub(crate) states: Buffer<SampleState>,
+    pub(crate) results: Buffer<SampleResult>,
+    pub(crate) scratch: Buffer<u64>,
 }
 
 impl Buffers {
@@ -46,6 +55,13 @@ impl Buffers {
             ids: device.zeroed(ROWS)?,
             found: device.zeroed(ROWS)?,
             gathered: device.zeroed(ROWS * WIDTH)?,
+            keys_of_logits: device.zeroed(Argmax::n_keys(ROWS, WIDTH))?,
+            arrivals: device.zeroed(ROWS)?,
+            non_finite: device.zeroed(ROWS)?,
+            params: device.zeroed(ROWS)?,
+            states: device.zeroed(ROWS)?,
+            results: device.zeroed(N_SLOTS * ROWS)?,
+            scratch: device.zeroed(Sample::scratch_len(ROWS, WIDTH))?,
         })
     }
 }
@@ -90,12 +106,15 @@ pub(crate) fn every_launch(
             costs.push(matmul(&mut b, weight_type, n_rows).launch(kernels)?);
         }
     }
+    costs.extend(super::packed::every_launch(device, kernels)?);
     costs.extend(row_ops(&mut b, kernels)?);
     costs.extend(attention_ops(&mut b, kernels)?);
+    costs.extend(attention_of_every_width(device, kernels)?);
     let words = device.zeroed(ROWS * 4)?;
     let mut out = device.zeroed(ReadBandwidth::THREADS)?;
     let (words, out) = (words.view(), out.view_mut());
     costs.push(ReadBandwidth { words, out }.launch(kernels)?);
+    costs.extend(sample(&mut b, kernels)?);
     Ok(costs)
 }
 
@@ -120,7 +139,10 @@ fn row_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 6], CudaEr
     };
     let argmax = Argmax {
         x,
+        keys: b.keys_of_logits.view_mut(),
+        arrivals: b.arrivals.view_mut(),
         out: found.reborrow(),
+        non_finite: b.non_finite.view_mut(),
         n_rows,
         width,
     };
@@ -148,7 +170,7 @@ fn row_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 6], CudaEr
     Ok([norm, gather, argmax, swiglu, count, add])
 }
 
-fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], CudaError> {
+fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 2], CudaError> {
     let (heads, n_rows) = (HEADS, ROWS);
     let norm = HeadNorm {
         qkv: b.out.view_mut(),
@@ -173,17 +195,113 @@ fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], 
         n_rows,
     };
     let rope = rope.launch(kernels)?;
-    let attention = Attention {
-        qkv: b.x.view(),
-        keys: b.keys.view(),
-        values: b.values.view(),
-        paging,
-        out: b.out.view_mut(),
-        heads,
-        window: None,
-        n_rows,
+    Ok([norm, rope])
+}
+
+/// Attention with heads of every width that has an entry point.
+fn attention_of_every_width(
+    device: &Device,
+    kernels: &Kernels,
+) -> Result<Vec<LaunchCost>, CudaError> {
+    let mut costs = Vec::new();
+    for head_dim in [64, 80, 96, 128, 256, 16, 48] {
+        let heads = Heads { head_dim, ..HEADS };
+        let mut b = AttentionBuffers::new(device, heads)?;
+        costs.push(b.prefill().launch(kernels)?);
+        costs.push(b.decode().launch(kernels)?);
+    }
+    Ok(costs)
+}
+
+/// Buffers for attention.
+pub(crate) struct AttentionBuffers {
+    heads: Heads,
+    qkv: Buffer<f32>,
+    out: Buffer<f32>,
+    sums: Buffer<f32>,
+    keys: Buffer<f16>,
+    values: Buffer<f16>,
+    ids: Buffer<u32>,
+    tickets: Buffer<u32>,
+}
+
+impl AttentionBuffers {
+    /// For [`ROWS`] rows of at most 300 positions.
+    pub(crate) fn new(device: &Device, heads: Heads) -> Result<Self, CudaError> {
+        let cache_len = N_BLOCKS * heads.block_len();
+        let parts = AttentionDecode::n_sums(&heads, ROWS, 300);
+        Ok(Self {
+            heads,
+            qkv: device.zeroed(ROWS * heads.qkv_width())?,
+            out: device.zeroed(ROWS * heads.n_heads * heads.head_dim)?,
+            sums: device.zeroed(parts)?,
+            keys: device.zeroed(cache_len)?,
+            values: device.zeroed(cache_len)?,
+            ids: device.zeroed(2 * ROWS)?,
+            tickets: device.zeroed(AttentionDecode::n_tickets(&heads, ROWS))?,
+        })
+    }
+
+    /// A good launch.
+    pub(crate) fn prefill(&mut self) -> AttentionPrefill<'_> {
+        AttentionPrefill {
+            qkv: self.qkv.view(),
+            keys: self.keys.view(),
+            values: self.values.view(),
+            paging: paging(&self.ids),
+            tiles: self.ids.view(),
+            out: self.out.view_mut(),
+            heads: self.heads,
+            window: None,
+            n_rows: ROWS,
+            n_tiles: ROWS,
+        }
+    }
+
+    /// Another.
+    pub(crate) fn decode(&mut self) -> AttentionDecode<'_> {
+        AttentionDecode {
+            qkv: self.qkv.view(),
+            norms: Some(HeadNorms {
+                q_weight: self.qkv.view(),
+                k_weight: self.qkv.view(),
+                eps: 1e-6,
+            }),
+            cos: self.qkv.view(),
+            sin: self.qkv.view(),
+            n_pairs: 8,
+            pairing: RopePairing::Halves,
+            keys: self.keys.view_mut(),
+            values: self.values.view_mut(),
+            paging: paging(&self.ids),
+            scratch: DecodeScratch {
+                sums: self.sums.view_mut(),
+                tickets: self.tickets.view_mut(),
+            },
+            out: self.out.view_mut(),
+            heads: self.heads,
+            window: Some(100),
+            n_rows: ROWS,
+            n_positions: 300,
+        }
+    }
+}
+
+fn sample(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 2], CudaError> {
+    let sample = Sample {
+        x: b.x.view(),
+        params: b.params.view(),
+        counts: b.arrivals.view_mut().range(0..0)?,
+        states: b.states.view_mut(),
+        scratch: b.scratch.view_mut(),
+        tokens: b.found.view_mut(),
+        positions: b.non_finite.view_mut(),
+        results: b.results.view_mut(),
+        n_rows: ROWS,
+        width: WIDTH,
+        n_slots: N_SLOTS,
     };
-    Ok([norm, rope, attention.launch(kernels)?])
+    sample.launch(kernels)
 }
 
 /// A good matrix multiplication.
@@ -217,8 +335,9 @@ fn everything_launches_with_the_arguments_of_its_ptx() {
         let device = Device::open_with(fake.clone(), 0).unwrap();
         let kernels = Kernels::load(&device).unwrap();
         let costs = every_launch(&device, &kernels).unwrap();
+        assert_eq!(fake.launches().len(), costs.len());
+        super::gemm::every_launch(&device, &kernels).unwrap();
         let launches = fake.launches();
-        assert_eq!(launches.len(), costs.len());
         names.extend(launches.into_iter().map(|launch| launch.kernel));
     }
     names.sort();

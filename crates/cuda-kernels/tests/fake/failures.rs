@@ -1,6 +1,6 @@
 //! Every driver call fails once: the error arrives, and nothing is left behind.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cuda_kernels::driver::ResultCode;
@@ -86,20 +86,26 @@ fn fails_cleanly(version: i32, number: usize, code: ResultCode) -> bool {
     true
 }
 
+/// A fake driver with one device. Every one knows the modules that another has read.
+fn fresh() -> Arc<FakeDriver> {
+    static FIRST: OnceLock<FakeDriver> = OnceLock::new();
+    Arc::new(FIRST.get_or_init(FakeDriver::new).another())
+}
+
 fn fake_of_cuda(version: i32) -> Arc<FakeDriver> {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     fake.set_version(version);
     fake
 }
 
 #[test]
 fn a_hanging_device_is_waited_for_no_longer_than_asked() {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     impatient_life(&fake).unwrap();
     let n_calls = fake.n_calls();
     let mut n_hung = 0;
     for number in 0..n_calls {
-        let fake = Arc::new(FakeDriver::new());
+        let fake = fresh();
         fake.hang_device(number);
         if let Err(error) = impatient_life(&fake) {
             assert!(error.is_poisoned(), "call {number}: {error}");
@@ -148,7 +154,7 @@ fn after_a_hang_nothing_is_asked_any_more() {
 
 #[test]
 fn a_lost_context_stays_lost() {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     let device = Device::open_with(fake.clone(), 0).unwrap();
     let kernels = Kernels::load(&device).unwrap();
     fake.fail_call(fake.n_calls() + 20, ResultCode::LAUNCH_FAILED);
@@ -161,11 +167,11 @@ fn a_lost_context_stays_lost() {
 
 #[test]
 fn a_failed_launch_names_kernel_device_and_shape() {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     let device = Device::open_with(fake.clone(), 0).unwrap();
     let kernels = Kernels::load(&device).unwrap();
     let mut errors = Vec::new();
-    for number in 0..40 {
+    for number in 0..100 {
         fake.fail_call(fake.n_calls() + number, ResultCode::LAUNCH_OUT_OF_RESOURCES);
         errors.extend(every_launch(&device, &kernels).err());
     }
@@ -185,7 +191,7 @@ fn a_failed_launch_names_kernel_device_and_shape() {
 
 #[test]
 fn a_hanging_call_holds_up_its_thread_alone() {
-    let fake = Arc::new(FakeDriver::new());
+    let fake = fresh();
     let device = Device::open_with(fake.clone(), 0).unwrap();
     // The first call makes the context current, the second waits for the stream.
     let hanging = fake.n_calls() + 1;

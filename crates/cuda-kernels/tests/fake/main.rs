@@ -10,6 +10,8 @@
 mod devices;
 mod every_launch;
 mod failures;
+mod gemm;
+mod packed;
 mod ptx;
 mod shapes;
 mod transfers;

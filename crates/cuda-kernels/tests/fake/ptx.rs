@@ -108,15 +108,13 @@ fn every_target_keeps_its_baseline() {
         let header = format!(".version 8.0\n.target {architecture}\n");
         assert!(text.starts_with(&header), "{stem}.{target}");
         assert_eq!(stem.ends_with("_sm90a"), target == "compute_90a", "{stem}");
-        for forbidden in [
-            "sin.approx",
-            "cos.approx",
-            "\tatom.",
-            "\tred.",
-            ".f64",
-            "//",
-        ] {
+        for forbidden in ["sin.approx", "cos.approx", ".f64", "used_bytes_mask", "//"] {
             assert!(!text.contains(forbidden), "{forbidden} in {stem}");
+        }
+        // Those of integers know no order.
+        for atomic in ["\tatom.", "\tred."] {
+            let mut lines = text.lines().filter(|line| line.contains(atomic));
+            assert!(!lines.any(|line| line.contains(".f")), "{atomic} in {stem}");
         }
     }
 }

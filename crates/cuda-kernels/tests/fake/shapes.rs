@@ -1,12 +1,12 @@
 //! Launches that do not fit are refused before the driver hears of them.
 
 use cuda_kernels::launch::{
-    Argmax, Attention, Epilogue, Gather, Heads, ReadBandwidth, RmsNorm, RopeAppend, RopePairing,
+    Argmax, Epilogue, Gather, Heads, ReadBandwidth, RmsNorm, RopeAppend, RopePairing, Sample,
     Swiglu,
 };
 use cuda_kernels::{CudaError, Kernels, WeightType};
 
-use super::every_launch::{Buffers, HEADS, ROWS, matmul, paging};
+use super::every_launch::{AttentionBuffers, Buffers, HEADS, ROWS, matmul, paging};
 use super::fake_device;
 
 /// Runs a launch that must be refused with these words.
@@ -60,44 +60,77 @@ fn matmul_shapes() {
     });
 }
 
+/// Runs a launch of attention that must be refused with these words.
+fn attention_refused(
+    words: &str,
+    launch: impl FnOnce(&Kernels, &mut AttentionBuffers) -> Result<(), CudaError>,
+) {
+    let (fake, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    let mut buffers = AttentionBuffers::new(&device, HEADS).unwrap();
+    let n_calls = fake.n_calls();
+    let error = launch(&kernels, &mut buffers).expect_err(words);
+    assert!(matches!(error, CudaError::Shape { .. }), "{error}");
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(fake.n_calls(), n_calls);
+}
+
 #[test]
-fn attention_shapes() {
-    let attention = |heads: Heads, n_rows, window| {
-        move |kernels: &Kernels, b: &mut Buffers| {
-            let paging = paging(&b.ids);
-            let launch = Attention {
-                qkv: b.x.view(),
-                keys: b.keys.view(),
-                values: b.values.view(),
-                paging,
-                out: b.out.view_mut(),
-                heads,
-                window,
-                n_rows,
-            };
+fn attention_prefill_shapes() {
+    let prefill = |heads: Heads, n_rows, window| {
+        move |kernels: &Kernels, b: &mut AttentionBuffers| {
+            let mut launch = b.prefill();
+            (launch.heads, launch.n_rows, launch.window) = (heads, n_rows, window);
             launch.launch(kernels).map(drop)
         }
     };
-    refused("positions has 3 values", attention(HEADS, 4, None));
-    refused("window is 0", attention(HEADS, ROWS, Some(0)));
+    attention_refused("qkv has 384 values, not [4][128]", prefill(HEADS, 4, None));
+    attention_refused("window is 0", prefill(HEADS, ROWS, Some(0)));
     let odd = Heads {
         n_heads: 3,
         ..HEADS
     };
-    refused(
-        "3 query heads cannot share 2 key heads",
-        attention(odd, 1, None),
-    );
+    let words = "3 query heads cannot share 2 key heads";
+    attention_refused(words, prefill(odd, 1, None));
     let wide = Heads {
         head_dim: 257,
         ..HEADS
     };
-    refused("heads of 257 channels", attention(wide, 1, None));
+    attention_refused("heads of 257 channels", prefill(wide, 1, None));
     let narrow = Heads {
         head_dim: 12,
         ..HEADS
     };
-    refused("are not blocks of 768", attention(narrow, 1, None));
+    attention_refused("are not blocks of 768", prefill(narrow, 1, None));
+    attention_refused("tiles has 6 values, not [4][2]", |kernels, b| {
+        let mut launch = b.prefill();
+        launch.n_tiles = 4;
+        launch.launch(kernels).map(drop)
+    });
+}
+
+#[test]
+fn attention_decode_shapes() {
+    attention_refused("sums has 432 values, not [648]", |kernels, b| {
+        let mut launch = b.decode();
+        launch.n_positions = 513;
+        launch.launch(kernels).map(drop)
+    });
+    attention_refused("tickets has 5 values, not [6]", |kernels, b| {
+        let mut launch = b.decode();
+        launch.scratch.tickets = launch.scratch.tickets.range(0..5)?;
+        launch.launch(kernels).map(drop)
+    });
+    attention_refused("9 pairs in heads of 16 channels", |kernels, b| {
+        let mut launch = b.decode();
+        launch.n_pairs = 9;
+        launch.launch(kernels).map(drop)
+    });
+    attention_refused("n_positions is 0", |kernels, b| {
+        let mut launch = b.decode();
+        launch.n_positions = 0;
+        launch.launch(kernels).map(drop)
+    });
 }
 
 #[test]
@@ -172,11 +205,44 @@ fn row_shapes() {
         let (x, out) = (b.x.view(), b.found.view_mut());
         Argmax {
             x,
+            keys: b.keys_of_logits.view_mut(),
+            arrivals: b.arrivals.view_mut(),
             out,
+            non_finite: b.non_finite.view_mut(),
             n_rows: 4,
             width: 8,
         }
         .launch(kernels)
         .map(drop)
     });
+}
+
+#[test]
+fn sample_shapes() {
+    let sample = |width, n_slots, n_counts, scratch_len| {
+        move |kernels: &Kernels, b: &mut Buffers| {
+            let launch = Sample {
+                x: b.x.view(),
+                params: b.params.view(),
+                counts: b.arrivals.view_mut().range(0..n_counts)?,
+                states: b.states.view_mut(),
+                scratch: b.scratch.view_mut().range(0..scratch_len)?,
+                tokens: b.found.view_mut(),
+                positions: b.non_finite.view_mut(),
+                results: b.results.view_mut(),
+                n_rows: ROWS,
+                width,
+                n_slots,
+            };
+            launch.launch(kernels).map(drop)
+        }
+    };
+    let len = Sample::scratch_len(ROWS, 256);
+    refused("x has 768 values, not [3][257]", sample(257, 2, 0, len));
+    refused("n_slots is 0", sample(256, 0, 0, len));
+    refused("results has 6 values, not [3][3]", sample(256, 3, 0, len));
+    refused("3 counts are not tables of 256", sample(256, 2, 3, len));
+    refused("scratch has 3", sample(256, 2, 0, len - 1));
+    let huge = Sample::MAX_WIDTH + 1;
+    refused("more than 524288", sample(huge, 2, 0, len));
 }

@@ -11,17 +11,23 @@
 
 mod add_in_place;
 mod argmax;
-mod attention;
+mod attention_decode;
+mod attention_prefill;
 mod blocks;
 mod count_non_finite;
 mod embed;
 mod gather;
+mod gemm;
 mod graph;
 mod head_norm;
 mod matmul;
+mod matvec;
+mod pack_rows;
 mod read_bandwidth;
+mod repack;
 mod rms_norm;
 mod rope_append;
+mod sample;
 mod support;
 mod swiglu;
 mod transfers;

@@ -23,6 +23,7 @@ fn both_pairings_turn_and_append() {
             (4, 4, 96, 48),
             (3, 1, 80, 20),
             (2, 1, 256, 128),
+            (2, 2, 21, 7),
         ] {
             let heads = Heads {
                 n_heads,
@@ -60,9 +61,12 @@ fn both_pairings_turn_and_append() {
             let found = out.read();
             let expected = turned(&qkv, (&cos, &sin, n_pairs), pairing, &heads);
             assert_close(&found, &expected, 1e-10, &case);
-            for (cache, first_head) in [(&keys, n_heads), (&values, n_heads + n_kv_heads)] {
+            // Keys of a position are neighbours, values of a channel are.
+            let of_keys = (n_heads, [head_dim, 1]);
+            let of_values = (n_heads + n_kv_heads, [1, BLOCK_POSITIONS]);
+            for (cache, part) in [(&keys, of_keys), (&values, of_values)] {
                 let cache = cache.read(untouched.len()).unwrap();
-                let appended = appended(&untouched, &found, first_head, &heads);
+                let appended = appended(&untouched, &found, part, &heads);
                 let [cache, appended] = [cache, appended]
                     .map(|cache| cache.iter().map(|v| v.to_f32()).collect::<Vec<_>>());
                 assert_same(&cache, &appended, &case);
@@ -97,18 +101,24 @@ fn turned(
     out
 }
 
-/// The cache after the heads of every row from `first_head` on went to their places.
-fn appended(before: &[f16], qkv: &[f32], first_head: usize, heads: &Heads) -> Vec<f16> {
+/// The cache after the heads of every row from `first_head` on went to their places: `strides` are
+/// those of positions and of channels.
+fn appended(
+    before: &[f16],
+    qkv: &[f32],
+    (first_head, strides): (usize, [usize; 2]),
+    heads: &Heads,
+) -> Vec<f16> {
     let mut cache = before.to_vec();
     for (row, values) in qkv.chunks_exact(heads.qkv_width()).enumerate() {
         let position = POSITIONS[row] as usize;
         let block = BLOCK_TABLES[ROW_TABLES[row] as usize + position / BLOCK_POSITIONS] as usize;
         let stored = values.chunks_exact(heads.head_dim).skip(first_head);
         for (head, channels) in stored.take(heads.n_kv_heads).enumerate() {
-            let slot = (block * heads.n_kv_heads + head) * BLOCK_POSITIONS;
-            let at = (slot + position % BLOCK_POSITIONS) * heads.head_dim;
-            for (stored, &value) in cache[at..].iter_mut().zip(channels) {
-                *stored = f16::from_f32(value);
+            let first = (block * heads.n_kv_heads + head) * BLOCK_POSITIONS * heads.head_dim;
+            let at = first + position % BLOCK_POSITIONS * strides[0];
+            for (channel, &value) in channels.iter().enumerate() {
+                cache[at + channel * strides[1]] = f16::from_f32(value);
             }
         }
     }

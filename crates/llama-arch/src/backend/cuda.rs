@@ -1,38 +1,53 @@
-//! An NVIDIA GPU: every operation is a launch of its kernel.
+//! An NVIDIA GPU.
 //!
-//! Weights lie in the device's memory with the bits of the file. Launches are asynchronous, in
-//! order; [`Backend::read`] waits for them. What an operation needs from the host goes into memory
-//! that was allocated with its buffer or cache: a step allocates nothing.
-
-#![forbid(unsafe_code)]
+//! Executors take `steps`: fused kernels and recorded graphs. The operations here, a launch or a
+//! few each, are for traces and tests, and for models of bf16 and f32 weights. Both use the same
+//! arithmetic, so that a row has the same bits either way.
+//!
+//! Weights lie in the device's memory without loss, packed for the matrix units. Launches are
+//! asynchronous, in order; [`Backend::read`] waits for them.
 
 mod bandwidth;
 mod device;
 mod memory;
+mod product;
+mod sampler;
 mod step_tables;
+mod steps;
+mod terms;
+mod weights;
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cuda_kernels::driver::Driver;
 use cuda_kernels::launch::{
-    Attention, Embed, Epilogue, Gather, HeadNorm, Heads, LaunchCost, MAX_HEAD_DIM, Matmul, RmsNorm,
-    RopeAppend, Swiglu,
+    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, MAX_MATVEC_ROWS, RmsNorm,
+    RopeAppend, Swiglu, packed_rows_bytes,
 };
-use cuda_kernels::{Buffer, Device, Kernels, launch};
+use cuda_kernels::{Buffer, Device, Kernels};
 
 pub use self::bandwidth::read_gb_per_s;
 pub use self::device::{check, describe, devices};
 use self::device::{failed, unavailable};
-pub use self::memory::{CudaBuffer, CudaKvCache, CudaMatrix, CudaRope};
-use crate::backend::{AttentionShape, Backend, MatrixSource};
+pub use self::memory::{CudaBuffer, CudaKvCache, CudaRope};
+use self::product::{Input, Output};
+pub use self::sampler::{DeviceSampler, N_SLOTS};
+use self::steps::CudaSteps;
+use self::terms::{done, heads, pairing};
+pub use self::weights::CudaMatrix;
+use self::weights::{Loader, Stored};
+use crate::backend::{AttentionShape, Backend, MatrixSource, WholeSteps};
 use crate::batch::Batch;
-use crate::config::RopePairing;
 use crate::error::{Error, Result};
 use crate::kv_cache::KvLayout;
+use crate::model::Model;
+use crate::plan::ExecutorOptions;
 use crate::rope::RopeTable;
 
 pub use cuda_kernels::{DeviceInfo, MemoryInfo, NEEDED_CUDA};
+
+/// Rows of a prefill chunk: the tiles of fewer leave processors idle.
+const CHUNK_ROWS: usize = 4096;
 
 /// What a call of the device gives.
 type Outcome<T> = std::result::Result<T, cuda_kernels::CudaError>;
@@ -44,6 +59,8 @@ pub struct CudaBackend(Arc<Inner>);
 struct Inner {
     device: Device,
     kernels: Kernels,
+    /// While matrices are taken over.
+    loader: Mutex<Option<Loader>>,
 }
 
 impl CudaBackend {
@@ -65,7 +82,11 @@ impl CudaBackend {
 
     fn on(device: Device) -> Result<Self> {
         let kernels = Kernels::load(&device).map_err(unavailable(device.info().ordinal))?;
-        Ok(Self(Arc::new(Inner { device, kernels })))
+        Ok(Self(Arc::new(Inner {
+            device,
+            kernels,
+            loader: Mutex::default(),
+        })))
     }
 
     /// The GPU.
@@ -73,31 +94,37 @@ impl CudaBackend {
         &self.0.device
     }
 
-    /// Every part of the weights times `x`, each into its columns of `out`.
-    fn multiply<'a>(
+    /// `out = weight * x`, with room for packed rows where they are needed: single operations are
+    /// for tests and traces.
+    fn multiply(
         &self,
         weight: &CudaMatrix,
         x: &CudaBuffer,
+        output: Output<'_>,
         out: &mut CudaBuffer,
-        epilogue: impl Fn(Range<usize>) -> Outcome<Epilogue<'a>>,
     ) -> Outcome<()> {
         debug_assert_eq!((x.width, out.width), (weight.row_len, weight.n_rows));
         if x.rows == 0 {
             return Ok(());
         }
-        for (outputs, part) in weight.weights() {
-            let matmul = Matmul {
-                weight: part,
-                x: x.values.view(),
-                out: out.values.view_mut(),
-                n_rows: x.rows,
-                first_output: outputs.start,
-                out_width: weight.n_rows,
-                epilogue: epilogue(outputs)?,
-            };
-            matmul.launch(&self.0.kernels)?;
+        let (device, kernels) = (&self.0.device, &self.0.kernels);
+        let input = Input {
+            x: x.values.view(),
+            norm: None,
+            n_rows: x.rows,
+        };
+        let packed_len = if x.rows <= MAX_MATVEC_ROWS && weight.is_packed() {
+            0
+        } else {
+            packed_rows_bytes(x.rows, x.width)
+        };
+        let mut packed = device.zeroed(packed_len)?;
+        let product = (weight, input);
+        if weight.is_packed() {
+            product::multiply(kernels, product, output, &mut out.values, &mut packed)
+        } else {
+            product::multiply_rows(kernels, product, output, &mut out.values, &mut packed)
         }
-        Ok(())
     }
 }
 
@@ -112,13 +139,25 @@ impl Backend for CudaBackend {
         describe(self.0.device.info())
     }
 
+    fn chunk_rows(&self) -> usize {
+        CHUNK_ROWS
+    }
+
     fn free_bytes(&self) -> Result<Option<u64>> {
         let memory = self.0.device.memory().map_err(failed("free_bytes"))?;
         Ok(Some(memory.free_bytes))
     }
 
     fn matrix(&self, source: MatrixSource) -> Result<CudaMatrix> {
-        CudaMatrix::upload(&self.0.device, &source)
+        let mut loader = self.0.loader.lock().unwrap_or_else(PoisonError::into_inner);
+        let loader = match &mut *loader {
+            Some(loader) => loader,
+            none => {
+                let loader = Loader::new(&self.0.device, &source);
+                none.insert(loader.map_err(failed("matrix"))?)
+            }
+        };
+        loader.matrix(&self.0.kernels, &source)
     }
 
     fn vector(&self, values: &[f32]) -> Result<Buffer<f32>> {
@@ -161,16 +200,30 @@ impl Backend for CudaBackend {
         if tokens.is_empty() {
             return Ok(());
         }
+        let out_rows = tokens.len();
         out.picks.write(0, tokens).map_err(failed("embed"))?;
-        for (rows, part) in table.weights() {
-            let embed = Embed {
-                table: part,
-                first_token: rows.start,
-                tokens: out.picks.view(),
-                out: out.values.view_mut(),
-                n_rows: tokens.len(),
+        for (rows, part) in table.parts() {
+            let (tokens, out) = (out.picks.view(), out.values.view_mut());
+            let (first_token, n_rows) = (rows.start, out_rows);
+            let launched = match part {
+                Stored::Packed(table) => EmbedPacked {
+                    table,
+                    first_token,
+                    tokens,
+                    out,
+                    n_rows,
+                }
+                .launch(&self.0.kernels),
+                Stored::Rows(table) => Embed {
+                    table,
+                    first_token,
+                    tokens,
+                    out,
+                    n_rows,
+                }
+                .launch(&self.0.kernels),
             };
-            embed.launch(&self.0.kernels).map_err(failed("embed"))?;
+            launched.map_err(failed("embed"))?;
         }
         Ok(())
     }
@@ -206,17 +259,14 @@ impl Backend for CudaBackend {
         out: &mut CudaBuffer,
     ) -> Result<()> {
         out.rows = x.rows;
-        let epilogue = |outputs| match bias {
-            Some(bias) => Ok(Epilogue::Bias(bias.view().range(outputs)?)),
-            None => Ok(Epilogue::Store),
-        };
-        self.multiply(weight, x, out, epilogue)
+        let output = bias.map_or(Output::Store, |bias| Output::Bias(bias.view()));
+        self.multiply(weight, x, output, out)
             .map_err(failed("matmul"))
     }
 
     fn matmul_add(&self, weight: &CudaMatrix, x: &CudaBuffer, out: &mut CudaBuffer) -> Result<()> {
         debug_assert_eq!(x.rows, out.rows);
-        self.multiply(weight, x, out, |_| Ok(Epilogue::Accumulate))
+        self.multiply(weight, x, Output::Accumulate, out)
             .map_err(failed("matmul_add"))
     }
 
@@ -259,10 +309,7 @@ impl Backend for CudaBackend {
             cos: rope.cos.view(),
             sin: rope.sin.view(),
             n_pairs: rope.n_pairs,
-            pairing: match shape.rope_pairing {
-                RopePairing::Adjacent => launch::RopePairing::Adjacent,
-                RopePairing::Halves => launch::RopePairing::Halves,
-            },
+            pairing: pairing(shape),
             keys: cache.keys[layer].view_mut(),
             values: cache.values[layer].view_mut(),
             paging: paging.map_err(failed("rope_append"))?,
@@ -286,18 +333,32 @@ impl Backend for CudaBackend {
             return Ok(());
         }
         let mut tables = cache.tables.borrow_mut();
-        let paging = tables.of(&self.0.device, batch);
-        let attention = Attention {
+        let step = tables.with_tiles(&self.0.device, batch);
+        let (paging, (tiles, n_tiles)) = step.map_err(failed("attention"))?;
+        let attention = AttentionPrefill {
             qkv: qkv.values.view(),
             keys: cache.keys[layer].view(),
             values: cache.values[layer].view(),
-            paging: paging.map_err(failed("attention"))?,
+            paging,
+            tiles,
             out: out.values.view_mut(),
             heads: heads(shape),
             window: shape.window,
             n_rows: qkv.rows,
+            n_tiles,
         };
         done(attention.launch(&self.0.kernels), "attention")
+    }
+
+    fn whole_steps(
+        &self,
+        model: &Arc<Model<Self>>,
+        options: &ExecutorOptions,
+    ) -> Result<Option<Box<dyn WholeSteps<Self>>>> {
+        // Nothing more is taken over.
+        *self.0.loader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let steps = CudaSteps::new(model.clone(), options)?;
+        Ok(steps.map(|steps| Box::new(steps) as Box<dyn WholeSteps<Self>>))
     }
 
     fn swiglu(&self, gate_up: &CudaBuffer, out: &mut CudaBuffer) -> Result<()> {
@@ -332,17 +393,4 @@ impl Backend for CudaBackend {
         };
         done(gather.launch(&self.0.kernels), "gather")
     }
-}
-
-fn heads(shape: &AttentionShape) -> Heads {
-    Heads {
-        n_heads: shape.n_heads,
-        n_kv_heads: shape.n_kv_heads,
-        head_dim: shape.head_dim,
-    }
-}
-
-/// The end of an operation that is one launch.
-fn done(launched: Outcome<LaunchCost>, op: &'static str) -> Result<()> {
-    launched.map(|_| ()).map_err(failed(op))
 }

@@ -2,38 +2,72 @@
 
 use std::cmp::Ordering;
 
-use super::SamplingParams;
+use super::{SamplingParams, elementary};
 
 /// A token whose scaled logit is this far below the best one can never win the draw: Gumbel noise
 /// from 32 random bits lies in -3.2..=23.
-const HOPELESS: f32 = 27.0;
+pub(super) const HOPELESS: f32 = 27.0;
 
-/// Fills `ids` with the tokens that stay, given logits already divided by the temperature.
-pub(super) fn candidates(logits: &[f32], params: &SamplingParams, ids: &mut Vec<u32>) {
-    let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    // min-p compares probabilities, so logits with the logarithm of the share; it keeps the same
-    // tokens before top-k and top-p as after them, because it removes from the bottom.
-    let floor = if params.min_p > 0.0 {
-        best + params.min_p.ln()
+/// Logits and what scales them: relative to the largest, then divided by the temperature.
+///
+/// Relative, because a tiny temperature would send the best few to infinity alike. Filters
+/// compare the logits themselves: the scaled ones may round to ties.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled<'a> {
+    pub(super) logits: &'a [f32],
+    pub(super) largest: f32,
+    pub(super) temperature: f32,
+}
+
+impl Scaled<'_> {
+    /// At most 0, which is the best one's.
+    pub(super) fn of(&self, logit: f32) -> f32 {
+        (logit - self.largest) / self.temperature
+    }
+
+    pub(super) fn at(&self, id: u32) -> f32 {
+        self.of(self.logits[id as usize])
+    }
+
+    /// Share of the best one's probability, in units of 2^-40.
+    fn weight(&self, id: u32) -> u64 {
+        elementary::weight(self.at(id))
+    }
+}
+
+/// What a token's scaled logit must reach. min-p compares probabilities, so logits with the
+/// logarithm of the share; it keeps the same tokens before top-k and top-p as after them, because
+/// it removes from the bottom.
+pub(super) fn floor(min_p: f32) -> f32 {
+    if min_p > 0.0 {
+        min_p.ln().max(-HOPELESS)
     } else {
-        f32::NEG_INFINITY
-    };
-    ids.clear();
+        -HOPELESS
+    }
+}
+
+/// Fills `ids` with the tokens that stay and can win.
+pub(super) fn candidates(scaled: &Scaled<'_>, params: &SamplingParams, ids: &mut Vec<u32>) {
+    let floor = floor(params.min_p);
     if params.top_p >= 1.0 {
-        let floor = floor.max(best - HOPELESS);
+        // Spares most tokens the division; lower than the floor by more than rounding.
+        let lowest = floor * scaled.temperature * 1.000_01 - f32::MIN_POSITIVE;
+        ids.clear();
         ids.extend(
             (0..)
-                .zip(logits)
-                .filter(|&(_, &logit)| logit >= floor)
+                .zip(scaled.logits)
+                .filter(|&(_, &logit)| {
+                    logit - scaled.largest >= lowest && scaled.of(logit) >= floor
+                })
                 .map(|(id, _)| id),
         );
-        keep_top(logits, params.top_k, ids);
+        keep_top(scaled.logits, params.top_k, ids);
         return;
     }
-    all(logits.len(), ids);
-    keep_top(logits, params.top_k, ids);
-    keep_nucleus(logits, params.top_p, best, ids);
-    ids.retain(|&id| logits[id as usize] >= floor);
+    all(scaled.logits.len(), ids);
+    keep_top(scaled.logits, params.top_k, ids);
+    keep_nucleus(scaled, params.top_p, ids);
+    ids.retain(|&id| scaled.at(id) >= floor);
 }
 
 /// Every id of a vocabulary.
@@ -56,11 +90,13 @@ pub(super) fn sort(logits: &[f32], ids: &mut [u32]) {
 }
 
 /// Keeps the fewest largest whose probabilities, among `ids`, sum to `top_p` or more.
-fn keep_nucleus(logits: &[f32], top_p: f32, best: f32, ids: &mut Vec<u32>) {
-    let weight = |id: u32| f64::from(logits[id as usize] - best).exp();
-    // The total is summed in id order, so that it does not depend on the selection before.
-    ids.sort_unstable();
-    let target = ids.iter().map(|&id| weight(id)).sum::<f64>() * f64::from(top_p);
+///
+/// Sums are of integers, and the share of `top_p` is one of 2^-32: exact, in whatever order.
+fn keep_nucleus(scaled: &Scaled<'_>, top_p: f32, ids: &mut Vec<u32>) {
+    let logits = scaled.logits;
+    let total: u64 = ids.iter().map(|&id| scaled.weight(id)).sum();
+    let share = (top_p * 4_294_967_296.0) as u64;
+    let target = ((u128::from(total) * u128::from(share)) >> 32) as u64;
     // Sorting a whole vocabulary is dear and the nucleus is mostly small: sort a growing head.
     let mut head = 64;
     loop {
@@ -69,9 +105,9 @@ fn keep_nucleus(logits: &[f32], top_p: f32, best: f32, ids: &mut Vec<u32>) {
             ids.select_nth_unstable_by(head - 1, |&a, &b| descending(logits, a, b));
         }
         sort(logits, &mut ids[..head]);
-        let mut sum = 0.0;
+        let mut sum = 0;
         let reached = ids[..head].iter().position(|&id| {
-            sum += weight(id);
+            sum += scaled.weight(id);
             sum >= target
         });
         match reached {
@@ -82,10 +118,10 @@ fn keep_nucleus(logits: &[f32], top_p: f32, best: f32, ids: &mut Vec<u32>) {
     }
 }
 
+/// By falling logit, then rising id. Zeros of both signs are equal.
 fn descending(logits: &[f32], a: u32, b: u32) -> Ordering {
-    logits[b as usize]
-        .total_cmp(&logits[a as usize])
-        .then(a.cmp(&b))
+    let [of_a, of_b] = [a, b].map(|id| logits[id as usize] + 0.0);
+    of_b.total_cmp(&of_a).then(a.cmp(&b))
 }
 
 #[cfg(test)]
@@ -94,7 +130,13 @@ mod tests {
 
     fn kept(logits: &[f32], params: &SamplingParams) -> Vec<u32> {
         let mut ids = Vec::new();
-        candidates(logits, params, &mut ids);
+        let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+        let scaled = Scaled {
+            logits,
+            largest,
+            temperature: 1.0,
+        };
+        candidates(&scaled, params, &mut ids);
         ids.sort_unstable();
         ids
     }

@@ -4,7 +4,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::CStr;
 use std::ptr;
 
-use super::module::{Entry, cubin_entries, entries};
+use super::module::{Entry, cubin_entries, entries, is_cubin};
 use super::{ALIGNMENT, FakeDriver, Launched};
 use crate::driver::{
     Arg, Attribute, Context, DevicePtr, Driver, Event, Function, GraphExec, GraphTemplate, HostPtr,
@@ -174,18 +174,17 @@ impl Driver for FakeDriver {
 
     fn module_load(&self, ptx: &CStr, log: &mut String) -> Outcome<Module> {
         let mut state = self.call().inspect_err(|_| log.push_str("a fake log"))?;
-        let text = ptx.to_string_lossy();
-        Ok(state.add_module(|module| entries(module, &text)))
+        let read = self.read(ptx.to_bytes(), || entries(&ptx.to_string_lossy()));
+        Ok(state.add_module(read))
     }
 
     unsafe fn module_load_cubin(&self, cubin: &[u8]) -> Outcome<Module> {
         let mut state = self.call()?;
-        let names = cubin_entries(cubin).ok_or(ResultCode::INVALID_IMAGE)?;
-        Ok(state.add_module(|module| {
-            // Machine code does not say what it takes: a text is what arguments are checked by.
-            let entry = |name| Entry::of_cubin(module, name);
-            names.into_iter().map(entry).collect()
-        }))
+        if !is_cubin(cubin) {
+            return Err(ResultCode::INVALID_IMAGE);
+        }
+        let read = self.read(cubin, || cubin_entries(cubin));
+        Ok(state.add_module(read))
     }
 
     unsafe fn module_unload(&self, _module: Module) -> Outcome<()> {

@@ -5,13 +5,13 @@ use crate::driver::Arg;
 /// Dynamic shared memory that a block may have without asking.
 const USUAL_SHARED_BYTES: u32 = 48 << 10;
 
-/// An entry point.
+/// An entry point; `module` is 0 as long as it is not loaded.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) module: usize,
     pub(super) name: String,
     /// Types of its parameters, if known.
-    params: Option<Vec<&'static str>>,
+    pub(super) params: Option<Vec<&'static str>>,
     /// Whether it waits for the launch before, as chained launches must.
     pub(super) waits: bool,
     /// Dynamic shared memory that a launch may ask for.
@@ -19,10 +19,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// One of machine code, which does not say what it takes.
-    pub(super) fn of_cubin(module: usize, name: String) -> Self {
+    /// One of machine code, which does not say what it takes: a text is what arguments are checked
+    /// by.
+    fn of_cubin(name: String) -> Self {
         Self {
-            module,
+            module: 0,
             name,
             params: None,
             waits: true,
@@ -37,20 +38,22 @@ impl Entry {
     }
 }
 
-/// Names of the entry points of machine code: each has a section of its own.
-pub(super) fn cubin_entries(cubin: &[u8]) -> Option<Vec<String>> {
-    cubin.starts_with(b"\x7fELF").then_some(())?;
+/// Whether this is machine code.
+pub(super) fn is_cubin(image: &[u8]) -> bool {
+    image.starts_with(b"\x7fELF")
+}
+
+/// Entry points of machine code: each has a section of its own.
+pub(super) fn cubin_entries(cubin: &[u8]) -> Vec<Entry> {
     let words = cubin.split(|&byte| byte == 0);
     let names = words.filter_map(|word| word.strip_prefix(b".text."));
-    Some(
-        names
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect(),
-    )
+    names
+        .map(|name| Entry::of_cubin(String::from_utf8_lossy(name).into_owned()))
+        .collect()
 }
 
 /// Entry points of a PTX text with the types of their parameters.
-pub(super) fn entries(module: usize, ptx: &str) -> Vec<Entry> {
+pub(super) fn entries(ptx: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     for rest in ptx.split(".entry ").skip(1) {
         let (name, rest) = rest.split_once('(').unwrap_or((rest, ""));
@@ -61,7 +64,7 @@ pub(super) fn entries(module: usize, ptx: &str) -> Vec<Entry> {
             kind.unwrap_or("?")
         });
         entries.push(Entry {
-            module,
+            module: 0,
             name: name.trim().to_owned(),
             params: Some(params.collect()),
             waits: rest.contains("griddepcontrol.wait"),

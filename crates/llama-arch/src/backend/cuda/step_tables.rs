@@ -1,7 +1,7 @@
 //! Positions and block tables of the current step, where the device reads them.
 
-use cuda_kernels::launch::Paging;
-use cuda_kernels::{Buffer, Device};
+use cuda_kernels::launch::{Paging, prefill_tiles};
+use cuda_kernels::{Buffer, Device, View};
 
 use super::Outcome;
 use crate::batch::Batch;
@@ -16,6 +16,10 @@ pub(super) struct StepTables {
     values: Buffer<u32>,
     /// The same on the host.
     packed: Vec<u32>,
+    /// Tiles of the rows for attention, in room for one each.
+    tiles: Buffer<u32>,
+    n_tiles: usize,
+    head_dim: usize,
     /// The batch that they are of.
     batch: Batch,
 }
@@ -27,12 +31,24 @@ impl StepTables {
         Ok(Self {
             values: device.zeroed(2 * rows + layout.n_blocks)?,
             packed: Vec::new(),
+            tiles: device.zeroed(2 * rows)?,
+            n_tiles: 0,
+            head_dim: layout.head_dim,
             batch: Batch::new(),
         })
     }
 
     /// The tables of a batch, which are copied unless they are there already.
     pub(super) fn of(&mut self, device: &Device, batch: &Batch) -> Outcome<Paging<'_>> {
+        Ok(self.with_tiles(device, batch)?.0)
+    }
+
+    /// Likewise, with the tiles of its rows and how many they are.
+    pub(super) fn with_tiles(
+        &mut self,
+        device: &Device,
+        batch: &Batch,
+    ) -> Outcome<(Paging<'_>, (View<'_, u32>, usize))> {
         let is_known = batch.positions() == self.batch.positions()
             && batch.sequences() == self.batch.sequences();
         if !is_known {
@@ -42,11 +58,12 @@ impl StepTables {
             self.batch.clone_from(batch);
         }
         let (all, n_rows) = (self.values.view(), batch.positions().len());
-        Ok(Paging {
+        let paging = Paging {
             positions: all.range(0..n_rows)?,
             row_tables: all.range(n_rows..2 * n_rows)?,
             block_tables: all.range(2 * n_rows..self.packed.len())?,
-        })
+        };
+        Ok((paging, (self.tiles.view(), self.n_tiles)))
     }
 
     fn copy(&mut self, device: &Device, batch: &Batch) -> Outcome<()> {
@@ -65,6 +82,13 @@ impl StepTables {
         if packed.len() > self.values.len() {
             self.values = device.zeroed(packed.len().next_power_of_two())?;
         }
-        self.values.write(0, packed)
+        self.values.write(0, packed)?;
+        let (positions, rest) = packed.split_at(batch.positions().len());
+        let tiles = prefill_tiles(positions, rest, self.head_dim);
+        if tiles.len() > self.tiles.len() {
+            self.tiles = device.zeroed(tiles.len().next_power_of_two())?;
+        }
+        self.n_tiles = tiles.len() / 2;
+        self.tiles.write(0, &tiles)
     }
 }

@@ -1,0 +1,36 @@
+// Blocks of a cluster, which reach one another's shared memory. Before compute capability 9.0
+// every block is alone.
+#pragma once
+
+#include <stdint.h>
+
+// Number of this block in its cluster.
+static __device__ __forceinline__ uint32_t cluster_rank() {
+    uint32_t rank = 0;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+#endif
+    return rank;
+}
+
+// All threads of the cluster; what they wrote to shared memory before is seen after.
+static __device__ __forceinline__ void cluster_sync() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.arrive.release.aligned;\n"
+                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#else
+    __syncthreads();
+#endif
+}
+
+// Writes to the place in the first block's shared memory that `at` is in this block's.
+static __device__ __forceinline__ void store_in_first(float* at, float value) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    uint32_t there;
+    const uint32_t here = (uint32_t)__cvta_generic_to_shared(at);
+    asm volatile("mapa.shared::cluster.u32 %0, %1, 0;" : "=r"(there) : "r"(here));
+    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(there), "f"(value) : "memory");
+#else
+    *at = value;
+#endif
+}

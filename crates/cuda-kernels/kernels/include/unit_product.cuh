@@ -1,0 +1,95 @@
+// What units of a packed weight add to the products of up to 8 N rows of activations, before the
+// activations' own scale.
+//
+// part[t][n] is laid out as the result of the matrix instruction. `sums[n][e][run]` is the sum of
+// the 16 activations of a run in row 8n + 2 (lane % 4) + e, added as a balanced binary tree; only
+// formats with minima look at it.
+#pragma once
+
+#include "mma.cuh"
+#include "packed_weight.cuh"
+
+// Steps of half a group: what is done at a time.
+static constexpr uint32_t HALF_STEPS = STEPS / 2;
+
+// Half a group of T units, of different tiles; `half` is 0, then 1. b[n][step] is the second
+// operand of the matrix instruction.
+template <class Format, uint32_t T, uint32_t N>
+static __device__ __forceinline__ void half_products(
+    const uint8_t* const (&units)[T], typename Format::Scales (&scales)[T], uint32_t lane,
+    uint32_t half, const uint32_t (&b)[N][HALF_STEPS][2], const float (&sums)[N][2][HALF_STEPS],
+    float (&part)[T][N][4]) {
+    using Scales = typename Format::Scales;
+    constexpr uint32_t BLOCK_STEPS = Scales::BLOCK_STEPS;
+    float product[T][N][4];
+#pragma unroll
+    for (uint32_t step = 0; step < HALF_STEPS; step++) {
+#pragma unroll
+        for (uint32_t t = 0; t < T; t++) {
+            uint32_t a[4];
+            Format::Quants::fragment(units[t], lane, half * HALF_STEPS + step, a);
+#pragma unroll
+            for (uint32_t n = 0; n < N; n++) {
+                if constexpr (!Scales::HAS_SCALES) {
+                    mma(part[t][n], a, b[n][step]);
+                    continue;
+                }
+                if (step % BLOCK_STEPS == 0) {
+                    mma_from_zero(product[t][n], a, b[n][step]);
+                } else {
+                    mma(product[t][n], a, b[n][step]);
+                }
+            }
+            if constexpr (Scales::HAS_SCALES) {
+                if (step % BLOCK_STEPS != BLOCK_STEPS - 1) {
+                    continue;
+                }
+                const uint32_t block = step / BLOCK_STEPS;
+#pragma unroll
+                for (uint32_t i = 0; i < N * 4; i++) {
+                    const uint32_t n = i / 4, row = i / 2 % 2;
+                    float& to = part[t][n][i % 4];
+                    to = __fmaf_rn(scales[t].scale(block, row), product[t][n][i % 4], to);
+                    if constexpr (Scales::HAS_MINIMA) {
+                        const float(&runs)[HALF_STEPS] = sums[n][i % 2];
+                        const float sum = BLOCK_STEPS == 1 ? runs[step]
+                                                           : add(runs[step - 1], runs[step]);
+                        to = __fmaf_rn(scales[t].minimum(block, row), sum, to);
+                    }
+                }
+            }
+        }
+    }
+#pragma unroll
+    for (uint32_t t = 0; t < T; t++) {
+        scales[t].next_half();
+    }
+}
+
+// A whole unit. `sum(n, run, e)` is what `sums[n][e][run]` is above.
+template <class Format, uint32_t N, class Sum>
+static __device__ __forceinline__ void unit_product(const uint8_t* unit, uint32_t lane,
+                                                    const uint32_t (&b)[N][STEPS][2], Sum sum,
+                                                    float (&part)[N][4]) {
+    const uint8_t* const units[1] = {unit};
+    typename Format::Scales scales[1] = {Format::scales(unit, lane)};
+    float parts[1][N][4] = {};
+#pragma unroll
+    for (uint32_t half = 0; half < 2; half++) {
+        uint32_t b_half[N][HALF_STEPS][2];
+        float sums[N][2][HALF_STEPS];
+#pragma unroll
+        for (uint32_t i = 0; i < N * HALF_STEPS * 2; i++) {
+            const uint32_t n = i / (HALF_STEPS * 2), step = i / 2 % HALF_STEPS;
+            b_half[n][step][i % 2] = b[n][half * HALF_STEPS + step][i % 2];
+            if constexpr (Format::Scales::HAS_MINIMA) {
+                sums[n][i % 2][step] = sum(n, half * HALF_STEPS + step, i % 2);
+            }
+        }
+        half_products<Format, 1, N>(units, scales, lane, half, b_half, sums, parts);
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < N * 4; i++) {
+        part[i / 4][i % 4] = parts[0][i / 4][i % 4];
+    }
+}

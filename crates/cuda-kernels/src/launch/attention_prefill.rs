@@ -1,0 +1,154 @@
+//! Attention of the rows of prompts.
+
+use super::head_shape::{HeadShape, score_scale};
+use super::{BLOCK_POSITIONS, Heads, LaunchCost, Paging, floats, ptr, ptr_mut};
+use crate::buffer::{View, ViewMut};
+use crate::driver::Arg;
+use crate::error::CudaError;
+use crate::modules::Kernels;
+
+/// Causal attention of every row over its own sequence:
+/// `out[r][h] = sum over j of softmax_j(q[r][h] . k[j][g] / sqrt(head_dim)) * v[j][g]` with
+/// `g = h / (n_heads / n_kv_heads)` and `j` from the window's start to the row's position.
+///
+/// The row's own key and value are in the cache already.
+pub struct AttentionPrefill<'a> {
+    /// `[n_rows][heads.qkv_width()]`; only Q is read.
+    pub qkv: View<'a, f32>,
+    /// Keys of this layer: `[n_blocks][n_kv_heads][BLOCK_POSITIONS][head_dim]`.
+    pub keys: View<'a, half::f16>,
+    /// Values of this layer: `[n_blocks][n_kv_heads][head_dim][BLOCK_POSITIONS]`.
+    pub values: View<'a, half::f16>,
+    /// Where the rows stand.
+    pub paging: Paging<'a>,
+    /// What [`prefill_tiles`] made of the rows.
+    pub tiles: View<'a, u32>,
+    /// `[n_rows][n_heads * head_dim]`
+    pub out: ViewMut<'a, f32>,
+    /// How a row is divided; `head_dim` is at most [`MAX_HEAD_DIM`](super::MAX_HEAD_DIM).
+    pub heads: Heads,
+    /// Newest positions that a row sees, its own included; `None`: all.
+    pub window: Option<usize>,
+    /// Rows.
+    pub n_rows: usize,
+    /// Tiles.
+    pub n_tiles: usize,
+}
+
+/// Values that stand for one tile.
+const TILE_LEN: usize = 2;
+
+/// The tiles of rows at `positions`, whose block tables begin at `row_tables`: each is a first row
+/// and a number of rows of one sequence at neighbouring positions. What takes longest comes first.
+pub fn prefill_tiles(positions: &[u32], row_tables: &[u32], head_dim: usize) -> Vec<u32> {
+    let most = tile_rows(HeadShape::of(head_dim).dim);
+    let mut tiles: Vec<[usize; TILE_LEN]> = Vec::new();
+    for (row, (&position, &table)) in positions.iter().zip(row_tables).enumerate() {
+        let follows = |first: usize| {
+            row_tables[first] == table
+                && u64::from(positions[first]) + (row - first) as u64 == u64::from(position)
+        };
+        match tiles.last_mut() {
+            Some([first, n_rows]) if *n_rows < most && follows(*first) => *n_rows += 1,
+            _ => tiles.push([row, 1]),
+        }
+    }
+    tiles.sort_by_key(|&[first, _]| std::cmp::Reverse(positions[first]));
+    let values = tiles.iter().flatten();
+    values.map(|&value| value as u32).collect()
+}
+
+impl AttentionPrefill<'_> {
+    /// Launches it. The cost stands for one position a row: the host does not know them.
+    ///
+    /// # Errors
+    /// [`CudaError::Shape`], [`CudaError::Launch`].
+    pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
+        let heads = self.heads;
+        let shape = HeadShape::of(heads.head_dim);
+        let launch = shape
+            .launch(kernels, &kernels.attention_prefill, heads.head_dim)?
+            .shared(shared_bytes(shape.dim));
+        launch.dim("n_rows", self.n_rows)?;
+        let n_tiles = launch.dim("n_tiles", self.n_tiles)?;
+        let [n_heads, n_kv_heads, head_dim] = launch.heads(&heads)?;
+        let window = match self.window {
+            Some(window) => launch.dim("window", window)?,
+            None => 0,
+        };
+        let q_width = heads.n_heads * heads.head_dim;
+        launch.holds("qkv", self.qkv.len, &[self.n_rows, heads.qkv_width()])?;
+        launch.holds("out", self.out.len, &[self.n_rows, q_width])?;
+        launch.holds("tiles", self.tiles.len, &[self.n_tiles, TILE_LEN])?;
+        launch.cache(self.keys.len, self.values.len, &heads)?;
+        launch.aligned("qkv", self.qkv.at)?;
+        launch.aligned("keys", self.keys.at)?;
+        launch.aligned("values", self.values.at)?;
+        launch.aligned("tiles", self.tiles.at)?;
+        launch.aligned("out", self.out.at)?;
+        launch.paging(&self.paging, self.n_rows)?;
+        let kv_width = heads.n_kv_heads * heads.head_dim;
+        let cost = LaunchCost {
+            bytes: floats(self.n_rows * (2 * q_width + kv_width)),
+            flops: 4 * (self.n_rows * q_width) as u64,
+        };
+        let args = [
+            ptr(self.qkv),
+            ptr(self.keys),
+            ptr(self.values),
+            ptr(self.paging.positions),
+            ptr(self.paging.row_tables),
+            ptr(self.paging.block_tables),
+            ptr(self.tiles),
+            ptr_mut(&self.out),
+            Arg::U32(n_heads),
+            Arg::U32(n_kv_heads),
+            Arg::U32(head_dim),
+            Arg::U32(window),
+            Arg::F32(score_scale(heads.head_dim)),
+        ];
+        let threads = 32 * warps(shape.dim) as u32;
+        launch.run([n_heads, n_tiles, 1], threads, &args, cost)
+    }
+}
+
+/// Warps of a block of threads.
+fn warps(dim: usize) -> usize {
+    if matches!(dim, 80..=128) { 8 } else { 4 }
+}
+
+/// Rows of a tile.
+fn tile_rows(dim: usize) -> usize {
+    16 * warps(dim)
+}
+
+/// Two stages of keys and values, the sums of the tile, and queries where registers are short.
+fn shared_bytes(dim: usize) -> usize {
+    let key_stride = if dim == 80 { 96 } else { dim };
+    let blocks = if dim > 128 { 1 } else { 2 };
+    let stages = 2 * blocks * BLOCK_POSITIONS * (key_stride + dim) * size_of::<half::f16>();
+    let sums = tile_rows(dim) * dim * size_of::<f32>();
+    let queries = if dim > 128 {
+        tile_rows(dim) * dim * 2 * size_of::<half::f16>()
+    } else {
+        0
+    };
+    stages + sums + queries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_runs_of_one_sequence() {
+        let positions: Vec<u32> = (0..130).chain([7]).chain(130..132).chain(40..43).collect();
+        let row_tables = [[0; 130].as_slice(), &[9], &[0; 2], &[0; 3]].concat();
+        let expected = [[131, 2], [128, 2], [133, 3], [130, 1], [0, 128]].concat();
+        assert_eq!(prefill_tiles(&positions, &row_tables, 128), expected);
+        assert_eq!(prefill_tiles(&[0; 0], &[], 64), []);
+        let narrow = prefill_tiles(&positions, &row_tables, 64);
+        assert_eq!(narrow[4..6], [64, 64]);
+        assert_eq!(narrow[narrow.len() - 2..], [0, 64]);
+    }
+}
