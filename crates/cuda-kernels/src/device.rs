@@ -2,6 +2,7 @@
 
 mod health;
 mod primary;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use self::health::Health;
 pub(crate) use self::health::Point;
 use self::primary::{Primary, compute_capability, count, failed};
+use self::turns::Turns;
 use crate::buffer::{Buffer, Element};
 use crate::driver::{Driver, Event, NativeDriver, Stream};
 use crate::error::CudaError;
@@ -103,6 +105,7 @@ struct Opened {
     /// Recorded when somebody waits for all that was asked.
     idle: Event,
     health: Health,
+    turns: Turns,
     n_allocations: AtomicUsize,
 }
 
@@ -136,6 +139,7 @@ impl Device {
             info,
             stream,
             idle,
+            turns: Turns::default(),
             health: Health::default(),
             n_allocations: AtomicUsize::new(0),
         })))

@@ -16,7 +16,7 @@ pub struct Graph {
 
 impl Device {
     /// Records what `work` launches instead of running it. `work` must only launch: a copy from
-    /// or to the host cannot be recorded.
+    /// or to the host cannot be recorded. Other threads' calls wait until it is done.
     ///
     /// # Errors
     /// That of `work`, or a call failed.
@@ -24,6 +24,7 @@ impl Device {
         &self,
         work: impl FnOnce() -> Result<(), E>,
     ) -> Result<Graph, E> {
+        let _alone = self.alone();
         self.call("cuStreamBeginCapture", |driver, stream| {
             // SAFETY: the stream lives as long as the device.
             unsafe { driver.capture_begin(stream) }

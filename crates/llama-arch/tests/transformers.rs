@@ -23,6 +23,9 @@ use synth_model::{Case, cases};
 /// Mean squared error over mean square: what rounding keys and values to f16 leaves room for.
 const NMSE: f64 = 1e-6;
 
+/// Where activations enter matrix products as f16.
+const F16_NMSE: f64 = 1e-5;
+
 fn load(case: &Case) -> (GgufFile, Oracle) {
     let bytes = synth_model::to_bytes(&case.spec, case.seed).unwrap();
     let oracle = Oracle::load(case.name).unwrap();
@@ -73,10 +76,14 @@ fn logits_agree_on_every_case_and_device() {
     for case in cases() {
         let (file, oracle) = load(&case);
         let error = |backend| logits_error(&case, &file, &oracle, backend);
-        let mut errors: Vec<f64> = CpuBackend::every_isa(2).into_iter().map(error).collect();
-        errors.extend(support::cuda().map(|gpu| logits_error(&case, &file, &oracle, gpu)));
-        for error in errors {
-            assert!(error <= NMSE, "{}: {error:e}", case.name);
+        let mut errors: Vec<(f64, f64)> = CpuBackend::every_isa(2)
+            .into_iter()
+            .map(|backend| (error(backend), NMSE))
+            .collect();
+        let gpu = support::cuda().map(|gpu| logits_error(&case, &file, &oracle, gpu));
+        errors.extend(gpu.map(|error| (error, F16_NMSE)));
+        for (error, bar) in errors {
+            assert!(error <= bar, "{}: {error:e}", case.name);
             if error > worst.0 {
                 worst = (error, case.name);
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Device;
 use super::primary::failed;
+use super::turns::Recording;
 use crate::driver::{Driver, Event, Outcome, Stream};
 use crate::error::CudaError;
 use crate::launch::LaunchCost;
@@ -167,7 +168,13 @@ impl Device {
             });
         }
         let stream = self.0.stream;
+        let _turn = self.0.turns.call();
         Ok(self.0.primary.call(|driver| f(driver, stream)))
+    }
+
+    /// Lets this thread alone make calls, as long as the result lives.
+    pub(crate) fn alone(&self) -> Recording<'_> {
+        self.0.turns.record()
     }
 
     /// Remembers an error if nothing can be done with the device after it.
@@ -198,6 +205,7 @@ impl Device {
     /// [`Device::release`] for calls that never wait.
     pub(crate) fn release_at_once(&self, f: impl FnOnce(&dyn Driver) -> Outcome<()>) {
         if !self.0.health.hangs() {
+            let _turn = self.0.turns.call();
             self.0.primary.release(f);
         }
     }
