@@ -20,6 +20,18 @@ macro_rules! handles {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $name(pub(crate) usize);
+
+        impl $name {
+            /// What another driver gives out for it.
+            pub fn from_raw(raw: usize) -> Self {
+                Self(raw)
+            }
+
+            /// What was given out for it.
+            pub fn raw(self) -> usize {
+                self.0
+            }
+        }
     )*};
 }
 
@@ -51,6 +63,18 @@ impl HostPtr {
 /// An address in device memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DevicePtr(pub(crate) u64);
+
+impl DevicePtr {
+    /// An address that another driver gives out.
+    pub fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    /// The address.
+    pub fn raw(self) -> u64 {
+        self.0
+    }
+}
 
 /// An argument of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,14 +1,24 @@
 //! A device if there is one, numbers to compute with, and how results are judged.
 
 use std::io::{self, Write};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use cuda_kernels::{Buffer, Device, Kernels};
+use ptx_emulator::EmulatedDriver;
 
-/// The device and its kernels; `None`, and a line that says why, where there is none.
+/// The device and its kernels; `None`, and a line that says why, where there is none. With
+/// `CUDA_DEVICE=emulated` it is one that interprets the kernels on the host.
 pub(crate) fn kernels() -> Option<Kernels> {
-    match Device::open(0) {
+    let is_emulated = std::env::var("CUDA_DEVICE").is_ok_and(|value| value == "emulated");
+    let opened = match is_emulated {
+        true => {
+            let driver = EmulatedDriver::with_multiprocessors(4).with_shared_bytes(227 << 10);
+            Device::open_with(Arc::new(driver), 0)
+        }
+        false => Device::open(0),
+    };
+    match opened {
         Ok(device) => {
             // Under a sanitizer a kernel takes its time.
             device.set_patience(Duration::from_secs(600));
