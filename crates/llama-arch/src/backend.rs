@@ -314,4 +314,10 @@ pub trait WholeSteps<B: Backend>: Send {
         state: StepState<'_, B>,
         samplers: &mut [(&mut Sampler, usize)],
     ) -> Result<Option<Vec<Result<Sampled>>>>;
+
+    /// Forgets what was begun of the step after the last one: the cache is about to change.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn stop(&mut self) -> Result<()>;
 }

@@ -236,6 +236,9 @@ impl<B: Backend> Executor<B> {
             };
             return steps.run(state, batch);
         }
+        if let Some(steps) = &mut self.whole_steps {
+            steps.stop()?;
+        }
         let model = Arc::clone(&self.model);
         let mut buffers = match self.buffers.take() {
             Some(buffers) => buffers,

@@ -32,6 +32,8 @@ pub struct EmulatedDriver {
 #[derive(Default)]
 struct State {
     lost: Option<ResultCode>,
+    /// Calls until one fails, and how.
+    failure: Option<(usize, ResultCode)>,
     memory: Memory,
     host: BTreeMap<usize, Layout>,
     known: Known,
@@ -87,13 +89,29 @@ impl EmulatedDriver {
         self
     }
 
+    /// Makes one call fail, once: the one after `n_before` others from now on.
+    pub fn fail_after(&self, n_before: usize, code: ResultCode) {
+        self.state().failure = Some((n_before, code));
+    }
+
+    /// Whether a failure that was asked for has not come yet.
+    pub fn is_failure_ahead(&self) -> bool {
+        self.state().failure.is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of a device that is not lost.
     fn call(&self) -> Outcome<MutexGuard<'_, State>> {
-        let state = self.state();
+        let mut state = self.state();
+        if let Some((n_before, code)) = state.failure {
+            state.failure = n_before.checked_sub(1).map(|n| (n, code));
+            if n_before == 0 {
+                return Err(code);
+            }
+        }
         state.lost.map_or(Ok(state), Err)
     }
 

@@ -111,21 +111,20 @@ impl DeviceSampler {
         all && n_active == samplers.len()
     }
 
-    /// Forgets the oldest step under way, whose tokens nobody wants.
+    /// Forgets every step under way: nobody wants its tokens, or a call failed and nobody knows how
+    /// far the device has come. Rows are prepared anew.
     ///
     /// # Errors
     /// The device failed.
-    pub fn discard(&mut self) -> Result<()> {
-        self.read_back.wait().map_err(failed("sample"))?;
-        self.n_under_way = self.n_under_way.saturating_sub(1);
-        let step = self.step().wrapping_add(1);
+    pub fn forget(&mut self) -> Result<()> {
+        while self.n_under_way > 0 {
+            self.read_back.wait().map_err(failed("sample"))?;
+            self.n_under_way -= 1;
+        }
         for row in &mut self.rows {
-            row.state = SampleState {
-                step,
-                is_failed: u32::MAX,
-            };
+            // As no device has it: it is written before it is used again.
+            row.state.is_failed = u32::MAX;
             row.position = usize::MAX;
-            // No sampler has seen this: the table is copied anew.
             row.seen = vec![Sample::NONE];
         }
         Ok(())

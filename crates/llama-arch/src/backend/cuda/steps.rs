@@ -74,6 +74,8 @@ enum Ahead {
     Step,
     /// The tokens of the last step.
     Tokens,
+    /// A call failed while the device was ahead: what it has done is not known.
+    Unknown,
 }
 
 /// A recorded step.
@@ -177,16 +179,6 @@ impl CudaSteps {
             && pairs.all(|(a, b)| (a.token, a.position) == (b.token, b.position))
     }
 
-    /// Forgets what is under way.
-    fn stop(&mut self) -> Result<()> {
-        if self.ahead != Ahead::Nothing {
-            self.ahead = Ahead::Nothing;
-            self.is_placed = false;
-            self.sampler.discard()?;
-        }
-        Ok(())
-    }
-
     /// Starts to choose tokens from the logits of the last step.
     fn choose(&mut self) -> Result<()> {
         let n_rows = self.n_outputs;
@@ -194,20 +186,19 @@ impl CudaSteps {
         self.sampler.enqueue(n_rows)
     }
 
-    /// Starts the step after the last one, if it is certain where it goes.
-    fn go_ahead(&mut self, state: &mut StepState<'_, CudaBackend>) -> Result<()> {
+    /// Starts the step after the last one, if it is certain where it goes; whether it did.
+    fn go_ahead(&mut self, state: &mut StepState<'_, CudaBackend>) -> Result<bool> {
         let is_room = |row: &Row| {
             let next = row.position as usize + 1;
             next < row.covered.min(self.scratch.n_positions)
         };
         let n_rows = self.rows.len();
         if n_rows == 0 || n_rows > self.graphs.len() || !self.rows.iter().all(is_room) {
-            return Ok(());
+            return Ok(false);
         }
         self.step_alone(state, n_rows)?;
         self.choose()?;
-        self.ahead = Ahead::Step;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -284,19 +275,36 @@ impl WholeSteps<CudaBackend> for CudaSteps {
         if is_refused {
             return Ok(None);
         }
-        if self.ahead != Ahead::Tokens {
+        let is_begun = self.ahead == Ahead::Tokens;
+        if !is_begun {
             self.is_placed = false;
             self.sampler.prepare(samplers)?;
+        }
+        self.ahead = Ahead::Unknown;
+        if !is_begun {
             self.choose()?;
         }
-        self.ahead = Ahead::Nothing;
-        self.go_ahead(&mut state)?;
+        let is_ahead = self.go_ahead(&mut state)?;
         let sampled = self.sampler.collect(samplers)?;
+        self.ahead = if is_ahead {
+            Ahead::Step
+        } else {
+            Ahead::Nothing
+        };
         for (row, sampled) in self.rows.iter_mut().zip(&sampled) {
             row.position += 1;
             row.token = sampled.as_ref().map_or(0, |sampled| sampled.id);
         }
-        self.is_placed = true;
+        self.is_placed = sampled.iter().all(Result::is_ok);
         Ok(Some(sampled))
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        if self.ahead != Ahead::Nothing {
+            self.is_placed = false;
+            self.sampler.forget()?;
+            self.ahead = Ahead::Nothing;
+        }
+        Ok(())
     }
 }
