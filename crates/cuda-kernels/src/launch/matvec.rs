@@ -12,6 +12,8 @@ use crate::modules::{Kernel, Kernels};
 
 /// Rows that one launch takes.
 pub const MAX_MATVEC_ROWS: usize = 16;
+/// Bytes of a unit of 16 x 128 weights of the largest format.
+const LARGEST_UNIT: usize = 4096;
 /// Weights that one launch takes.
 const MAX_PARTS: usize = 3;
 
@@ -37,7 +39,7 @@ pub enum MatvecEpilogue<'a> {
     SwiGlu,
 }
 
-/// `out[r][o] = sum over i of weight[o][i] * x[r][i]` for up to [`MAX_MATVEC_ROWS`] rows. The
+/// `out[r][o] = sum over i of weight[o][i] * x[r][i]` for up to [`Matvec::max_rows`] rows. The
 /// outputs of all weights of the stack stand one after the other. A row gives the same bits in any
 /// batch.
 pub struct Matvec<'a> {
@@ -61,6 +63,31 @@ pub struct Matvec<'a> {
 }
 
 impl Matvec<'_> {
+    /// Rows of this length that a launch can take on this device, of weights of any format: at most
+    /// [`MAX_MATVEC_ROWS`], fewer where activations and sums of long rows do not fit a block.
+    pub fn max_rows(kernels: &Kernels, row_len: usize) -> usize {
+        let means = Self::means(kernels);
+        let fits = |&n_rows: &usize| {
+            let shape = Shape {
+                n_tiles: means.n_multiprocessors,
+                n_groups: row_len.div_ceil(GROUP),
+                unit_bytes: LARGEST_UNIT,
+                n_rows,
+                is_normed: true,
+            };
+            Plan::new(&shape, &means).is_some()
+        };
+        (1..=MAX_MATVEC_ROWS).rev().find(fits).unwrap_or(0)
+    }
+
+    fn means(kernels: &Kernels) -> Means {
+        Means {
+            n_multiprocessors: kernels.device.info().n_multiprocessors as usize,
+            shared_bytes: kernels.matvec[0].max_shared_bytes as usize,
+            has_clusters: kernels.matvec_split.is_some(),
+        }
+    }
+
     /// Launches it.
     ///
     /// # Errors
@@ -68,11 +95,7 @@ impl Matvec<'_> {
     pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
         let narrow = Launch::new(kernels, self.kernel(kernels, Width::Narrow));
         let shape = self.check(&narrow)?;
-        let means = Means {
-            n_multiprocessors: kernels.device.info().n_multiprocessors as usize,
-            shared_bytes: narrow.kernel.max_shared_bytes as usize,
-            has_clusters: kernels.matvec_split.is_some(),
-        };
+        let means = Self::means(kernels);
         let Some(plan) = Plan::new(&shape, &means) else {
             let most = means.shared_bytes;
             narrow.require(false, || {

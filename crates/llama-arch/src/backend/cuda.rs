@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cuda_kernels::driver::Driver;
 use cuda_kernels::launch::{
-    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, MAX_MATVEC_ROWS, RmsNorm,
+    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, Matvec, RmsNorm,
     RopeAppend, Swiglu, packed_rows_bytes,
 };
 use cuda_kernels::{Buffer, Device, Kernels};
@@ -113,7 +113,7 @@ impl CudaBackend {
             norm: None,
             n_rows: x.rows,
         };
-        let packed_len = if x.rows <= MAX_MATVEC_ROWS && weight.is_packed() {
+        let packed_len = if weight.is_packed() && x.rows <= Matvec::max_rows(kernels, x.width) {
             0
         } else {
             packed_rows_bytes(x.rows, x.width)

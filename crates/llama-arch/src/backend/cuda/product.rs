@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cuda_kernels::launch::{
-    Epilogue, Gemm, MAX_MATVEC_ROWS, Matmul, Matvec, MatvecEpilogue, Norm, PackRows, PackSource,
+    Epilogue, Gemm, Matmul, Matvec, MatvecEpilogue, Norm, PackRows, PackSource,
 };
 use cuda_kernels::{Buffer, Kernels, View, ViewMut};
 
@@ -62,7 +62,7 @@ pub(super) fn multiply(
     out: &mut Buffer<f32>,
     packed: &mut Buffer<u8>,
 ) -> Outcome<()> {
-    if input.n_rows <= MAX_MATVEC_ROWS {
+    if input.n_rows <= Matvec::max_rows(kernels, weight.row_len) {
         return stream(kernels, (weight, input), output, out.view_mut());
     }
     input.pack(kernels, weight.row_len, packed.view_mut())?;

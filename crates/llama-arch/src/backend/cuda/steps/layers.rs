@@ -2,7 +2,7 @@
 
 use cuda_kernels::launch::{
     AttentionDecode, AttentionPrefill, DecodeScratch, EmbedPacked, Gather, GemmSwiglu, HeadNorm,
-    HeadNorms, MAX_MATVEC_ROWS, Matvec, MatvecEpilogue, Norm, RopeAppend,
+    HeadNorms, Matvec, MatvecEpilogue, Norm, RopeAppend,
 };
 use cuda_kernels::{Buffer, View};
 
@@ -212,7 +212,7 @@ impl Pass<'_> {
         let product = (&layer.attn_output, input);
         let added = multiply(kernels, product, Output::Accumulate, x, narrow);
         added.map_err(failed("attn_output"))?;
-        let outcome = if n_rows <= MAX_MATVEC_ROWS {
+        let outcome = if n_rows <= Matvec::max_rows(kernels, layer.gate_up.row_len) {
             self.feed_few(layer)
         } else {
             self.feed_many(layer)
