@@ -58,6 +58,7 @@ pub struct Arena {
     region: Arc<Region>,
     taken: usize,
     in_use: MemoryUse,
+    is_measuring: bool,
 }
 
 impl Device {
@@ -76,7 +77,40 @@ impl Device {
             region: Arc::new(region),
             taken: 0,
             in_use: MemoryUse::default(),
+            is_measuring: false,
         })
+    }
+
+    /// What `build` makes, in one allocation of the size it needs: it is called twice, the first
+    /// time to count.
+    ///
+    /// # Errors
+    /// Those of [`Device::arena`] and of `build`.
+    pub fn in_arena<T>(
+        &self,
+        mut build: impl FnMut(&mut Arena) -> Result<T, CudaError>,
+    ) -> Result<T, CudaError> {
+        let measured = self.measure(&mut build)?;
+        build(&mut self.arena(measured.total() as usize)?)
+    }
+
+    /// The memory that `build` takes from an arena. It is called with one that has no memory and
+    /// gives out buffers of no values.
+    ///
+    /// # Errors
+    /// Those of `build`.
+    pub fn measure<T>(
+        &self,
+        build: impl FnOnce(&mut Arena) -> Result<T, CudaError>,
+    ) -> Result<MemoryUse, CudaError> {
+        let mut arena = Arena {
+            region: Arc::new(Region::none(self)),
+            taken: 0,
+            in_use: MemoryUse::default(),
+            is_measuring: true,
+        };
+        build(&mut arena)?;
+        Ok(arena.in_use)
     }
 }
 
@@ -99,6 +133,10 @@ impl Arena {
         class: MemoryClass,
     ) -> Result<Buffer<T>, CudaError> {
         let bytes = Self::bytes_for::<T>(len);
+        if self.is_measuring {
+            *self.in_use.of(class) += bytes as u64;
+            return Ok(Buffer::within(self.region.clone(), self.region.at, 0));
+        }
         let free = self.region.bytes - self.taken.min(self.region.bytes);
         // The last buffer need not be followed by padding.
         if len.saturating_mul(size_of::<T>()) > free {
@@ -128,6 +166,15 @@ pub(crate) struct Region {
 }
 
 impl Region {
+    /// No memory at all.
+    fn none(device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            at: DevicePtr(0),
+            bytes: 0,
+        }
+    }
+
     /// Memory of unknown content.
     pub(crate) fn alloc(device: &Device, bytes: usize) -> Result<Self, CudaError> {
         // The driver has no allocations of nothing; a byte more keeps every region real.
@@ -159,6 +206,9 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if self.at == DevicePtr(0) {
+            return;
+        }
         // SAFETY: views borrow buffers, and those hold their region, so nobody can launch with
         // them any more, and what was launched before is waited for.
         self.device

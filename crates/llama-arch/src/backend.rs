@@ -13,14 +13,14 @@ pub mod scripted;
 
 use std::sync::Arc;
 
-use gguf::{SharedBytes, TensorType};
+use gguf::{GgufFile, SharedBytes, TensorType};
 
 use crate::batch::Batch;
 use crate::config::RopePairing;
 use crate::error::Result;
 use crate::kv_cache::KvLayout;
 use crate::model::{Model, StepState};
-use crate::plan::{ExecutorOptions, HOST_CHUNK_ROWS};
+use crate::plan::{ExecutorOptions, HOST_CHUNK_ROWS, operation_bytes, stored_bytes};
 use crate::rope::RopeTable;
 use crate::sampling::{Sampled, Sampler};
 
@@ -274,6 +274,19 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// The device failed.
     fn gather(&self, x: &Self::Buffer, rows: &[usize], out: &mut Self::Buffer) -> Result<()>;
 
+    /// Bytes that the tensors of a file take on the device.
+    fn weight_bytes(&self, file: &GgufFile) -> u64 {
+        stored_bytes(file)
+    }
+
+    /// Bytes that the steps of an executor with these options work in, beside cache and angles.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn step_bytes(&self, model: &Model<Self>, options: &ExecutorOptions) -> Result<u64> {
+        Ok(operation_bytes(model.config(), options))
+    }
+
     /// Steps in one go, for an executor with these options. `None`: steps are made of the
     /// operations above.
     ///
@@ -291,6 +304,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
 /// Whole steps of a backend that knows a faster way than one operation after the other: fused
 /// kernels, recorded graphs, sampling on the device. The bits are those of the operations.
 pub trait WholeSteps<B: Backend>: Send {
+    /// Readies everything that later steps would wait for, once.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn prepare(&mut self, state: StepState<'_, B>) -> Result<()>;
+
     /// Starts a step: appends every row to the cache and computes the logits asked for.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::config::LlamaConfig;
 use crate::error::Result;
 use crate::model::{Executor, Logits, Model};
-use crate::plan::{ExecutorOptions, weight_bytes};
+use crate::plan::{ExecutorOptions, MemoryPlan, stored_bytes};
 use crate::sampling::{Sampled, Sampler};
 use crate::session::Session;
 use crate::trace::Trace;
@@ -88,7 +88,7 @@ impl LlamaModel {
         backend: B,
         options: LoadOptions<'_>,
     ) -> Result<Self> {
-        let total = weight_bytes(file);
+        let total = stored_bytes(file);
         let mut callback = options.progress;
         let mut progress = |done| {
             if let Some(callback) = &mut callback {
@@ -130,6 +130,14 @@ impl LlamaModel {
         ExecutorOptions::single(context_length).with_chunk(self.chunk_rows())
     }
 
+    /// What an executor with these options takes on the model's device, with the weights.
+    ///
+    /// # Errors
+    /// [`crate::Error::ContextTooLong`], or the device failed.
+    pub fn memory_plan(&self, options: &ExecutorOptions) -> Result<MemoryPlan> {
+        self.runtime.memory_plan(options)
+    }
+
     /// A session for one sequence of up to `context_length` positions.
     ///
     /// # Errors
@@ -158,6 +166,7 @@ trait Runtime: Send + Sync {
     fn description(&self) -> String;
     fn chunk_rows(&self) -> usize;
     fn free_bytes(&self) -> Result<Option<u64>>;
+    fn memory_plan(&self, options: &ExecutorOptions) -> Result<MemoryPlan>;
 }
 
 impl<B: Backend> Runtime for Model<B> {
@@ -175,6 +184,10 @@ impl<B: Backend> Runtime for Model<B> {
 
     fn free_bytes(&self) -> Result<Option<u64>> {
         self.backend().free_bytes()
+    }
+
+    fn memory_plan(&self, options: &ExecutorOptions) -> Result<MemoryPlan> {
+        Model::memory_plan(self, options)
     }
 }
 

@@ -13,6 +13,7 @@
 //! Per-model differences are data in [`LlamaConfig`] and [`Weights`].
 
 mod buffers;
+mod operations;
 
 use std::sync::Arc;
 
@@ -25,17 +26,19 @@ use crate::batch::{Batch, BatchLimits};
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::kv_cache::{KvLayout, blocks_for};
-use crate::plan::{ExecutorOptions, MemoryPlan};
+use crate::plan::{ExecutorOptions, MemoryPlan, operation_bytes};
 use crate::rope::RopeTable;
 use crate::sampling::{Sampled, Sampler};
 use crate::trace::Trace;
-use crate::weights::{LayerWeights, Weights};
+use crate::weights::Weights;
 
 /// A model on one backend: configuration and weights, shared by its executors.
 pub struct Model<B: Backend> {
     backend: B,
     config: LlamaConfig,
     weights: Weights<B>,
+    /// What they take on the device.
+    weight_bytes: u64,
 }
 
 impl<B: Backend> Model<B> {
@@ -52,14 +55,25 @@ impl<B: Backend> Model<B> {
             ..ExecutorOptions::single(1)
         };
         if let Some(free) = backend.free_bytes()? {
-            MemoryPlan::new(file, &config, &least)?.check(free)?;
+            let bytes = (backend.weight_bytes(file), operation_bytes(&config, &least));
+            MemoryPlan::of_parts(&config, &least, bytes)?.check(free)?;
         }
         let weights = Weights::load(file, &config, &backend, progress)?;
         Ok(Self {
+            weight_bytes: backend.weight_bytes(file),
             backend,
             config,
             weights,
         })
+    }
+
+    /// What an executor with these options takes, with the weights.
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`], or the device failed.
+    pub fn memory_plan(&self, options: &ExecutorOptions) -> Result<MemoryPlan> {
+        let step_bytes = self.backend.step_bytes(self, options)?;
+        MemoryPlan::of_parts(&self.config, options, (self.weight_bytes, step_bytes))
     }
 
     /// The hyperparameters.
@@ -139,7 +153,7 @@ impl<B: Backend> Executor<B> {
     /// [`Error::ContextTooLong`], or [`Error::OutOfMemory`] before anything is allocated.
     pub fn new(model: Arc<Model<B>>, options: &ExecutorOptions) -> Result<Self> {
         let config = &model.config;
-        let plan = MemoryPlan::of_executor(config, options)?;
+        let plan = model.memory_plan(options)?;
         if [
             options.context_length,
             options.max_rows,
@@ -161,7 +175,13 @@ impl<B: Backend> Executor<B> {
         };
         let backend = &model.backend;
         if let Some(free) = backend.free_bytes()? {
-            plan.check(free)?;
+            // The weights are there already.
+            let weight_bytes = 0;
+            MemoryPlan {
+                weight_bytes,
+                ..plan
+            }
+            .check(free)?;
         }
         let factors = &model.weights.rope_factors;
         let table = RopeTable::new(&config.rope, factors, options.context_length);
@@ -170,7 +190,7 @@ impl<B: Backend> Executor<B> {
             Some(_) => None,
             None => Some(Buffers::new(backend, config, &limits)?),
         };
-        Ok(Self {
+        let mut executor = Self {
             rope: backend.rope(table)?,
             cache: backend.kv_cache(&KvLayout::new(config, limits.n_blocks))?,
             buffers,
@@ -179,7 +199,14 @@ impl<B: Backend> Executor<B> {
             logits: Vec::new(),
             positions: Vec::new(),
             model,
-        })
+        };
+        if let Some(steps) = &mut executor.whole_steps {
+            steps.prepare(StepState {
+                rope: &executor.rope,
+                cache: &mut executor.cache,
+            })?;
+        }
+        Ok(executor)
     }
 
     /// Computes one step: appends every row to the cache and returns the logits asked for.
@@ -262,106 +289,6 @@ impl<B: Backend> Executor<B> {
             _ => Ok(()),
         }
     }
-
-    /// The step, one operation after the other.
-    fn operations(
-        &mut self,
-        model: &Model<B>,
-        buffers: &mut Buffers<B>,
-        batch: &Batch,
-        trace: &mut Option<&mut Trace>,
-    ) -> Result<()> {
-        let Model {
-            backend,
-            config,
-            weights,
-        } = model;
-        backend.embed(&weights.token_embd, batch.tokens(), &mut buffers.x)?;
-        observe(backend, trace, (None, "embed"), &buffers.x)?;
-        for (index, layer) in weights.layers.iter().enumerate() {
-            self.attention(index, layer, batch, (buffers, trace))?;
-            feed_forward(model, index, layer, (buffers, trace))?;
-        }
-        if batch.outputs().is_empty() {
-            return Ok(());
-        }
-        let Buffers {
-            x,
-            last,
-            last_normed,
-            logits,
-            ..
-        } = buffers;
-        backend.gather(x, batch.outputs(), last)?;
-        backend.rms_norm(last, &weights.output_norm, config.rms_eps, last_normed)?;
-        observe(backend, trace, (None, "output_norm"), last_normed)?;
-        backend.matmul(weights.head(), None, last_normed, logits)?;
-        observe(backend, trace, (None, "logits"), logits)?;
-        backend.read(logits, &mut self.logits)?;
-        Ok(())
-    }
-
-    fn attention(
-        &mut self,
-        index: usize,
-        layer: &LayerWeights<B>,
-        batch: &Batch,
-        (buffers, trace): (&mut Buffers<B>, &mut Option<&mut Trace>),
-    ) -> Result<()> {
-        let Model {
-            backend, config, ..
-        } = &*self.model;
-        let Buffers {
-            x,
-            normed,
-            qkv,
-            attended,
-            ..
-        } = buffers;
-        let shape = attention_shape(config);
-        let at = |op| (Some(index), op);
-        backend.rms_norm(x, &layer.attn_norm, config.rms_eps, normed)?;
-        observe(backend, trace, at("attn_norm"), normed)?;
-        backend.matmul(&layer.qkv, layer.qkv_bias.as_ref(), normed, qkv)?;
-        observe(backend, trace, at("qkv"), qkv)?;
-        if let Some((q_norm, k_norm)) = &layer.qk_norm {
-            backend.head_norm(qkv, (q_norm, k_norm), config.rms_eps, &shape)?;
-            observe(backend, trace, at("qk_norm"), qkv)?;
-        }
-        backend.rope_append(qkv, &self.rope, &mut self.cache, index, (batch, &shape))?;
-        observe(backend, trace, at("rope"), qkv)?;
-        backend.attention(qkv, &self.cache, index, (batch, &shape), attended)?;
-        observe(backend, trace, at("attention"), attended)?;
-        backend.matmul_add(&layer.attn_output, attended, x)?;
-        observe(backend, trace, at("attn_residual"), x)
-    }
-}
-
-fn feed_forward<B: Backend>(
-    model: &Model<B>,
-    index: usize,
-    layer: &LayerWeights<B>,
-    (buffers, trace): (&mut Buffers<B>, &mut Option<&mut Trace>),
-) -> Result<()> {
-    let Model {
-        backend, config, ..
-    } = model;
-    let Buffers {
-        x,
-        normed,
-        gate_up,
-        activated,
-        ..
-    } = buffers;
-    let at = |op| (Some(index), op);
-    backend.rms_norm(x, &layer.ffn_norm, config.rms_eps, normed)?;
-    observe(backend, trace, at("ffn_norm"), normed)?;
-    backend.matmul(&layer.gate_up, None, normed, gate_up)?;
-    observe(backend, trace, at("gate_up"), gate_up)?;
-    backend.swiglu(gate_up, activated)?;
-    observe(backend, trace, at("swiglu"), activated)?;
-    backend.matmul_add(&layer.ffn_down, activated, x)?;
-    observe(backend, trace, at("ffn_residual"), x)
 }
 
 /// How attention divides a QKV row of this model.
@@ -373,23 +300,5 @@ pub fn attention_shape(config: &LlamaConfig) -> AttentionShape {
         rope_dims: config.rope.dims,
         rope_pairing: config.rope.pairing,
         window: config.sliding_window,
-    }
-}
-
-/// Records a buffer, if anyone is looking.
-fn observe<B: Backend>(
-    backend: &B,
-    trace: &mut Option<&mut Trace>,
-    (layer, op): (Option<usize>, &'static str),
-    buffer: &B::Buffer,
-) -> Result<()> {
-    match trace {
-        None => Ok(()),
-        Some(trace) => {
-            let mut values = Vec::new();
-            let rows = backend.read(buffer, &mut values)?;
-            trace.record(layer, op, rows, &values);
-            Ok(())
-        }
     }
 }

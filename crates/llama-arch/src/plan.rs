@@ -81,19 +81,21 @@ impl MemoryPlan {
         Self::new(file, &config, &ExecutorOptions::single(context_length))
     }
 
-    /// The plan that an executor with these options follows.
+    /// The plan that an executor with these options follows on the host's processor.
     ///
     /// # Errors
     /// [`Error::ContextTooLong`].
     pub fn new(file: &GgufFile, config: &LlamaConfig, options: &ExecutorOptions) -> Result<Self> {
-        Ok(Self {
-            weight_bytes: weight_bytes(file),
-            ..Self::of_executor(config, options)?
-        })
+        let step_bytes = operation_bytes(config, options);
+        Self::of_parts(config, options, (stored_bytes(file), step_bytes))
     }
 
-    /// [`MemoryPlan::new`] of what comes after the weights.
-    pub(crate) fn of_executor(config: &LlamaConfig, options: &ExecutorOptions) -> Result<Self> {
+    /// The plan with so many bytes of weights and of what steps work in.
+    pub(crate) fn of_parts(
+        config: &LlamaConfig,
+        options: &ExecutorOptions,
+        (weight_bytes, step_bytes): (u64, u64),
+    ) -> Result<Self> {
         if options.context_length > config.context_length {
             return Err(Error::ContextTooLong {
                 requested: options.context_length,
@@ -101,11 +103,10 @@ impl MemoryPlan {
             });
         }
         let n_blocks = blocks_for(options.context_length) * options.max_sequences;
-        let activations = BufferWidths::new(config).bytes(options.max_rows, options.max_outputs);
         Ok(Self {
-            weight_bytes: 0,
+            weight_bytes,
             kv_bytes: KvLayout::new(config, n_blocks).bytes(),
-            scratch_bytes: activations + RopeTable::bytes(&config.rope, options.context_length),
+            scratch_bytes: step_bytes + RopeTable::bytes(&config.rope, options.context_length),
             kv_bytes_per_token: 4 * config.n_layers as u64 * config.kv_width() as u64,
         })
     }
@@ -138,8 +139,13 @@ impl MemoryPlan {
 }
 
 /// Bytes of every tensor of a file, as stored.
-pub(crate) fn weight_bytes(file: &GgufFile) -> u64 {
+pub(crate) fn stored_bytes(file: &GgufFile) -> u64 {
     file.tensors()
         .map(|tensor| tensor.bytes().len() as u64)
         .sum()
+}
+
+/// Bytes of the buffers of steps made of single operations.
+pub(crate) fn operation_bytes(config: &LlamaConfig, options: &ExecutorOptions) -> u64 {
+    BufferWidths::new(config).bytes(options.max_rows, options.max_outputs)
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 use cuda_kernels::Device;
 use cuda_kernels::driver::ResultCode;
 use cuda_kernels::driver::fake::FakeDriver;
-use gguf::GgufFile;
+use gguf::{GgufFile, TensorType};
 use llama_arch::backend::cuda::CudaBackend;
-use llama_arch::{Error, LlamaModel, LoadOptions, SamplingParams, Session};
-use synth_model::{Arch, ModelSpec};
+use llama_arch::{Error, ExecutorOptions, LlamaModel, LoadOptions, SamplingParams, Session};
+use synth_model::{Arch, ModelSpec, WeightTypes};
 
 fn file() -> &'static GgufFile {
     static FILE: OnceLock<GgufFile> = OnceLock::new();
@@ -167,5 +167,38 @@ fn steps_take_no_memory() {
     for _ in 0..2 {
         generate(&mut session).unwrap();
         assert_eq!(device.n_allocations(), n_allocations);
+    }
+}
+
+/// What is planned is what is taken.
+#[test]
+fn memory_is_as_planned() {
+    let of_type = |types| {
+        let spec = ModelSpec::tiny(Arch::Qwen2).with_types(types);
+        GgufFile::from_bytes(synth_model::to_bytes(&spec, 1).unwrap()).unwrap()
+    };
+    let types = [TensorType::F16, TensorType::Q8_0, TensorType::F32];
+    for types in types.map(WeightTypes::uniform) {
+        let backend = CudaBackend::open_with(fresh(), 0).unwrap();
+        let device = backend.device().clone();
+        let used = || {
+            let memory = device.memory().unwrap();
+            memory.total_bytes - memory.free_bytes
+        };
+        let before = used();
+        let file = of_type(types);
+        let model = LlamaModel::load_with(&file, backend, LoadOptions::default()).unwrap();
+        for max_sequences in [1, 40] {
+            let options = ExecutorOptions::batch(64, max_sequences);
+            let plan = model.memory_plan(&options).unwrap();
+            let _executor = model.executor(&options).unwrap();
+            let taken = used() - before;
+            // Tables of a step are not worth a plan.
+            let slack = plan.total_bytes() / 100;
+            assert!(
+                taken.abs_diff(plan.total_bytes()) <= slack,
+                "{taken} bytes, {plan:?}"
+            );
+        }
     }
 }

@@ -26,7 +26,7 @@ fn model(driver: &Arc<EmulatedDriver>) -> LlamaModel {
     LlamaModel::load_with(&file, backend, LoadOptions::default()).unwrap()
 }
 
-/// What needs all that the device keeps of a request: counts, and where in the random numbers it is.
+/// What needs all that the device keeps of a request: counts and the place in random numbers.
 fn params() -> SamplingParams {
     SamplingParams {
         temperature: 1.0,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::thread;
 
 use llama_arch::kv_cache::blocks_for;
-use llama_arch::{Batch, Execute, ExecutorOptions, LlamaModel, Logits, MemoryPlan, Outputs};
+use llama_arch::{Batch, Execute, ExecutorOptions, LlamaModel, Logits, Outputs};
 
 use crate::error::Result;
 use crate::load::{self, ModelFile};
@@ -56,7 +56,7 @@ impl Reader {
             max_outputs,
         };
         let about = |error: llama_arch::Error| file.about(error);
-        let plan = MemoryPlan::new(&file.file, config, &options).map_err(about)?;
+        let plan = model.memory_plan(&options).map_err(about)?;
         load::check_host_memory(&plan, model).map_err(|failure| file.about(failure))?;
         Ok(Self {
             executor: model.executor(&options).map_err(about)?,

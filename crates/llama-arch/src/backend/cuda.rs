@@ -21,10 +21,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cuda_kernels::driver::Driver;
 use cuda_kernels::launch::{
-    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, Matvec, RmsNorm,
-    RopeAppend, Swiglu, packed_rows_bytes,
+    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, RmsNorm, RopeAppend,
+    Swiglu,
 };
 use cuda_kernels::{Buffer, Device, Kernels};
+use gguf::GgufFile;
 
 pub use self::bandwidth::read_gb_per_s;
 pub use self::device::{check, describe, devices};
@@ -41,7 +42,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::kv_cache::KvLayout;
 use crate::model::Model;
-use crate::plan::ExecutorOptions;
+use crate::plan::{ExecutorOptions, operation_bytes};
 use crate::rope::RopeTable;
 
 pub use cuda_kernels::{DeviceInfo, MemoryInfo, NEEDED_CUDA};
@@ -94,8 +95,6 @@ impl CudaBackend {
         &self.0.device
     }
 
-    /// `out = weight * x`, with room for packed rows where they are needed: single operations are
-    /// for tests and traces.
     fn multiply(
         &self,
         weight: &CudaMatrix,
@@ -104,27 +103,12 @@ impl CudaBackend {
         out: &mut CudaBuffer,
     ) -> Outcome<()> {
         debug_assert_eq!((x.width, out.width), (weight.row_len, weight.n_rows));
-        if x.rows == 0 {
-            return Ok(());
-        }
-        let (device, kernels) = (&self.0.device, &self.0.kernels);
         let input = Input {
             x: x.values.view(),
             norm: None,
             n_rows: x.rows,
         };
-        let packed_len = if weight.is_packed() && x.rows <= Matvec::max_rows(kernels, x.width) {
-            0
-        } else {
-            packed_rows_bytes(x.rows, x.width)
-        };
-        let mut packed = device.zeroed(packed_len)?;
-        let product = (weight, input);
-        if weight.is_packed() {
-            product::multiply(kernels, product, output, &mut out.values, &mut packed)
-        } else {
-            product::multiply_rows(kernels, product, output, &mut out.values, &mut packed)
-        }
+        product::multiply_alone(&self.0.kernels, (weight, input), output, &mut out.values)
     }
 }
 
@@ -348,6 +332,17 @@ impl Backend for CudaBackend {
             n_tiles,
         };
         done(attention.launch(&self.0.kernels), "attention")
+    }
+
+    fn weight_bytes(&self, file: &GgufFile) -> u64 {
+        file.tensors()
+            .map(|tensor| weights::device_bytes(&tensor))
+            .sum()
+    }
+
+    fn step_bytes(&self, model: &Model<Self>, options: &ExecutorOptions) -> Result<u64> {
+        let whole = CudaSteps::bytes(model, options)?;
+        Ok(whole.unwrap_or_else(|| operation_bytes(model.config(), options)))
     }
 
     fn whole_steps(

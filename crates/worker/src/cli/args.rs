@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use llama_arch::{LlamaConfig, LlamaModel, MemoryPlan, SamplingParams, Session};
+use llama_arch::{LlamaConfig, LlamaModel, SamplingParams, Session};
 use tokenizer_bpe::Tokenizer;
 
 use crate::device::{self, DeviceArg};
@@ -146,7 +146,7 @@ impl ContextArg {
         let context = self.or_default(model.config().context_length);
         let about = |error: llama_arch::Error| file.about(error);
         let options = model.session_options(context);
-        let plan = MemoryPlan::new(&file.file, model.config(), &options).map_err(about)?;
+        let plan = model.memory_plan(&options).map_err(about)?;
         load::check_host_memory(&plan, model).map_err(|failure| file.about(failure))?;
         model.session(context).map_err(about)
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cuda_kernels::launch::{
-    Epilogue, Gemm, Matmul, Matvec, MatvecEpilogue, Norm, PackRows, PackSource,
+    Epilogue, Gemm, Matmul, Matvec, MatvecEpilogue, Norm, PackRows, PackSource, packed_rows_bytes,
 };
 use cuda_kernels::{Buffer, Kernels, View, ViewMut};
 
@@ -69,6 +69,32 @@ pub(super) fn multiply(
     multiply_packed(kernels, (weight, input.n_rows), packed.view(), output, out)
 }
 
+/// `out = weight * input` as a single operation, for tests and traces: it takes the room for packed
+/// rows where they are needed.
+pub(super) fn multiply_alone(
+    kernels: &Kernels,
+    (weight, input): (&CudaMatrix, Input<'_>),
+    output: Output<'_>,
+    out: &mut Buffer<f32>,
+) -> Outcome<()> {
+    if input.n_rows == 0 {
+        return Ok(());
+    }
+    let is_few = input.n_rows <= Matvec::max_rows(kernels, weight.row_len);
+    let packed_len = if weight.is_packed() && is_few {
+        0
+    } else {
+        packed_rows_bytes(input.n_rows, weight.row_len)
+    };
+    let mut packed = kernels.device().zeroed(packed_len)?;
+    let product = (weight, input);
+    if weight.is_packed() {
+        multiply(kernels, product, output, out, &mut packed)
+    } else {
+        multiply_rows(kernels, product, output, out, &mut packed)
+    }
+}
+
 /// All parts in one launch that streams the weights past a few rows.
 fn stream(
     kernels: &Kernels,
@@ -122,7 +148,7 @@ pub(super) fn multiply_packed(
 }
 
 /// [`multiply`] of a weight that keeps the rows of the file, in some of its parts.
-pub(super) fn multiply_rows(
+fn multiply_rows(
     kernels: &Kernels,
     (weight, input): (&CudaMatrix, Input<'_>),
     output: Output<'_>,

@@ -5,9 +5,12 @@
 //! owner of its request: the device has a copy of what it counts, and is brought up to date where
 //! the two differ, which they do when a request begins.
 
-use cuda_kernels::launch::{Sample, SampleParams, SampleResult, SampleState};
-use cuda_kernels::{Buffer, ReadBack, View};
+mod memory;
 
+use cuda_kernels::launch::{Sample, SampleParams, SampleResult, SampleState};
+use cuda_kernels::{ReadBack, View};
+
+pub(super) use self::memory::SamplerMemory;
 use super::{CudaBackend, failed};
 use crate::error::{Error, Result};
 use crate::sampling::{Logprobs, Sampled, Sampler, SamplingParams};
@@ -20,15 +23,7 @@ pub struct DeviceSampler {
     backend: CudaBackend,
     vocab: usize,
     rows: Vec<Row>,
-    params: Buffer<SampleParams>,
-    /// A table of the vocabulary for each row: recorded launches know where it is, so that it is
-    /// there from the start.
-    counts: Buffer<u32>,
-    states: Buffer<SampleState>,
-    scratch: Buffer<u64>,
-    tokens: Buffer<u32>,
-    positions: Buffer<u32>,
-    results: Buffer<SampleResult>,
+    memory: SamplerMemory,
     read_back: ReadBack<SampleResult>,
     /// Steps whose results are on their way.
     n_under_way: usize,
@@ -53,6 +48,17 @@ impl DeviceSampler {
     /// The device is out of memory.
     pub fn new(backend: &CudaBackend, max_rows: usize, vocab: usize) -> Result<Self> {
         let device = &backend.0.device;
+        let memory = device.in_arena(|arena| SamplerMemory::new(arena, max_rows, vocab));
+        Self::within(backend, memory.map_err(failed("sampler"))?, max_rows, vocab)
+    }
+
+    /// The same in memory that is there.
+    pub(super) fn within(
+        backend: &CudaBackend,
+        memory: SamplerMemory,
+        max_rows: usize,
+        vocab: usize,
+    ) -> Result<Self> {
         let nothing = Row {
             params: None,
             position: 0,
@@ -60,23 +66,15 @@ impl DeviceSampler {
             seen: Vec::new(),
             generated: Vec::new(),
         };
-        let allocate = || {
-            Ok(Self {
-                backend: backend.clone(),
-                vocab,
-                rows: vec![nothing; max_rows],
-                params: device.zeroed(max_rows)?,
-                counts: device.zeroed(max_rows * vocab)?,
-                states: device.zeroed(max_rows)?,
-                scratch: device.zeroed(Sample::scratch_len(max_rows, vocab))?,
-                tokens: device.zeroed(max_rows)?,
-                positions: device.zeroed(max_rows)?,
-                results: device.zeroed(N_SLOTS * max_rows)?,
-                read_back: ReadBack::new(device, N_SLOTS, max_rows)?,
-                n_under_way: 0,
-            })
-        };
-        allocate().map_err(failed("sampler"))
+        let read_back = ReadBack::new(&backend.0.device, N_SLOTS, max_rows);
+        Ok(Self {
+            backend: backend.clone(),
+            vocab,
+            rows: vec![nothing; max_rows],
+            memory,
+            read_back: read_back.map_err(failed("sampler"))?,
+            n_under_way: 0,
+        })
     }
 
     /// Puts tokens and their positions where the next step embeds them, as if they had been chosen.
@@ -88,8 +86,11 @@ impl DeviceSampler {
         for row in &mut self.rows[..tokens.len()] {
             row.position = usize::MAX;
         }
-        self.tokens.write(0, tokens).map_err(failed("sampler"))?;
-        let placed = self.positions.write(0, positions);
+        self.memory
+            .tokens
+            .write(0, tokens)
+            .map_err(failed("sampler"))?;
+        let placed = self.memory.positions.write(0, positions);
         placed.map_err(failed("sampler"))?;
         for (row, &position) in self.rows.iter_mut().zip(positions) {
             row.position = position as usize + 1;
@@ -177,7 +178,8 @@ impl DeviceSampler {
         for at in samplers.len()..self.rows.len() {
             if self.rows[at].params.take().is_some() {
                 let inactive = [SampleParams::default()];
-                self.params
+                self.memory
+                    .params
                     .write(at, &inactive)
                     .map_err(failed("sampler"))?;
             }
@@ -186,7 +188,8 @@ impl DeviceSampler {
         for at in 0..samplers.len() {
             let wanted = SampleState { step, is_failed: 0 };
             if self.rows[at].state != wanted {
-                self.states
+                self.memory
+                    .states
                     .write(at, &[wanted])
                     .map_err(failed("sampler"))?;
                 self.rows[at].state = wanted;
@@ -203,7 +206,8 @@ impl DeviceSampler {
             row.seen.clear();
             let table = table(self.vocab, seen, generated);
             let first = at * self.vocab;
-            self.counts
+            self.memory
+                .counts
                 .write(first, &table)
                 .map_err(failed("sampler"))?;
             row.seen = seen.to_vec();
@@ -211,7 +215,8 @@ impl DeviceSampler {
         }
         if row.params != Some(params) {
             row.params = None;
-            self.params
+            self.memory
+                .params
                 .write(at, &[params])
                 .map_err(failed("sampler"))?;
             row.params = Some(params);
@@ -220,7 +225,8 @@ impl DeviceSampler {
             row.position = usize::MAX;
             // The kernel knows the position before.
             let before = [(position as u32).wrapping_sub(1)];
-            self.positions
+            self.memory
+                .positions
                 .write(at, &before)
                 .map_err(failed("sampler"))?;
             row.position = position;
@@ -235,13 +241,13 @@ impl DeviceSampler {
     pub fn launch(&mut self, logits: View<'_, f32>, n_rows: usize) -> Result<()> {
         let sample = Sample {
             x: logits,
-            params: self.params.view(),
-            counts: self.counts.view_mut(),
-            states: self.states.view_mut(),
-            scratch: self.scratch.view_mut(),
-            tokens: self.tokens.view_mut(),
-            positions: self.positions.view_mut(),
-            results: self.results.view_mut(),
+            params: self.memory.params.view(),
+            counts: self.memory.counts.view_mut(),
+            states: self.memory.states.view_mut(),
+            scratch: self.memory.scratch.view_mut(),
+            tokens: self.memory.tokens.view_mut(),
+            positions: self.memory.positions.view_mut(),
+            results: self.memory.results.view_mut(),
             n_rows,
             width: self.vocab,
             n_slots: N_SLOTS,
@@ -258,7 +264,7 @@ impl DeviceSampler {
     pub fn enqueue(&mut self, n_rows: usize) -> Result<()> {
         let step = self.step() as usize + self.n_under_way;
         let first = step % N_SLOTS * n_rows;
-        let results = self.results.view().range(first..first + n_rows);
+        let results = self.memory.results.view().range(first..first + n_rows);
         let enqueued = results.and_then(|results| self.read_back.enqueue(results));
         enqueued.map_err(failed("sample"))?;
         self.n_under_way += 1;
@@ -289,12 +295,12 @@ impl DeviceSampler {
 
     /// Where the tokens chosen are, for the next step to embed.
     pub fn tokens(&self) -> View<'_, u32> {
-        self.tokens.view()
+        self.memory.tokens.view()
     }
 
     /// Positions of the tokens chosen.
     pub fn positions(&self) -> View<'_, u32> {
-        self.positions.view()
+        self.memory.positions.view()
     }
 }
 

@@ -24,16 +24,17 @@ mod scratch;
 
 use std::sync::Arc;
 
-use cuda_kernels::Graph;
 use cuda_kernels::launch::MAX_MATVEC_ROWS;
+use cuda_kernels::{Arena, Graph};
 
 use self::inputs::Inputs;
 use self::layers::{Alone, Pass};
 use self::scratch::Scratch;
-use super::sampler::DeviceSampler;
+use super::sampler::{DeviceSampler, SamplerMemory};
 use super::{CudaBackend, Outcome, failed};
 use crate::backend::WholeSteps;
 use crate::batch::Batch;
+use crate::config::LlamaConfig;
 use crate::error::Result;
 use crate::kv_cache::BLOCK_POSITIONS;
 use crate::model::{Model, StepState};
@@ -46,7 +47,7 @@ pub(super) struct CudaSteps {
     inputs: Inputs,
     scratch: Scratch,
     sampler: DeviceSampler,
-    /// Recorded steps of 1, 2, .. rows, once each was needed.
+    /// Recorded steps of 1, 2, .. rows.
     graphs: Vec<Option<Recorded>>,
     /// Rows with logits of the last step.
     n_outputs: usize,
@@ -85,7 +86,38 @@ struct Recorded {
     memory: (u64, u64),
 }
 
+/// Everything that steps work in.
+struct StepMemory {
+    inputs: Inputs,
+    scratch: Scratch,
+    sampler: SamplerMemory,
+}
+
+impl StepMemory {
+    fn new(arena: &mut Arena, config: &LlamaConfig, options: &ExecutorOptions) -> Outcome<Self> {
+        Ok(Self {
+            inputs: Inputs::new(arena, options)?,
+            scratch: Scratch::new(arena, config, options)?,
+            sampler: SamplerMemory::new(arena, options.max_outputs, config.vocab)?,
+        })
+    }
+}
+
 impl CudaSteps {
+    /// Bytes that steps of an executor with these options work in; `None`: see
+    /// [`CudaSteps::new`].
+    pub(super) fn bytes(
+        model: &Model<CudaBackend>,
+        options: &ExecutorOptions,
+    ) -> Result<Option<u64>> {
+        if !layers::are_packed(model.weights()) {
+            return Ok(None);
+        }
+        let device = &model.backend().0.device;
+        let memory = device.measure(|arena| StepMemory::new(arena, model.config(), options));
+        Ok(Some(memory.map_err(failed("buffer"))?.total()))
+    }
+
     /// Steps for an executor with these options; `None`: a weight is of a type that only single
     /// operations take.
     pub(super) fn new(
@@ -97,11 +129,17 @@ impl CudaSteps {
         }
         let (backend, config) = (model.backend(), model.config());
         let device = &backend.0.device;
+        let memory = device.in_arena(|arena| StepMemory::new(arena, config, options));
+        let StepMemory {
+            inputs,
+            scratch,
+            sampler,
+        } = memory.map_err(failed("buffer"))?;
         let recordable = MAX_MATVEC_ROWS.min(options.max_outputs);
         Ok(Some(Self {
-            inputs: Inputs::new(device, options).map_err(failed("buffer"))?,
-            scratch: Scratch::new(device, config, options).map_err(failed("buffer"))?,
-            sampler: DeviceSampler::new(backend, options.max_outputs, config.vocab)?,
+            inputs,
+            scratch,
+            sampler: DeviceSampler::within(backend, sampler, options.max_outputs, config.vocab)?,
             graphs: (0..recordable).map(|_| None).collect(),
             n_outputs: 0,
             rows: Vec::new(),
@@ -113,8 +151,40 @@ impl CudaSteps {
 
     /// A token of each sequence, as the sampler has them placed, all with logits.
     fn step_alone(&mut self, state: &mut StepState<'_, CudaBackend>, n_rows: usize) -> Result<()> {
+        let memory = memory_of(state);
+        let of_memory = |recorded: &Recorded| recorded.memory == memory;
+        match self.graphs.get(n_rows - 1) {
+            None => return self.pass_alone(state, n_rows),
+            Some(slot) if slot.as_ref().is_some_and(of_memory) => {}
+            Some(_) => self.record(state, n_rows)?,
+        }
+        let Some(Some(recorded)) = self.graphs.get_mut(n_rows - 1) else {
+            return Ok(());
+        };
+        // SAFETY: weights, inputs, activations and kernels live as long as `self`; cache and
+        // angles, which the step was just given, are those of the recording.
+        let launched = unsafe { recorded.graph.launch() };
+        launched.map_err(failed("step"))
+    }
+
+    /// Records the step of `n_rows` sequences.
+    fn record(&mut self, state: &mut StepState<'_, CudaBackend>, n_rows: usize) -> Result<()> {
+        self.graphs[n_rows - 1] = None;
         let device = self.model.backend().0.device.clone();
-        let memory = (state.cache.address(), state.rope.address());
+        let mut outcome = Ok(());
+        let graph = device.capture(|| -> Outcome<()> {
+            outcome = self.pass_alone(state, n_rows);
+            Ok(())
+        });
+        outcome?;
+        self.graphs[n_rows - 1] = Some(Recorded {
+            graph: graph.map_err(failed("step"))?,
+            memory: memory_of(state),
+        });
+        Ok(())
+    }
+
+    fn pass_alone(&mut self, state: &mut StepState<'_, CudaBackend>, n_rows: usize) -> Result<()> {
         let rows = Alone {
             tokens: self.sampler.tokens(),
             positions: self.sampler.positions(),
@@ -129,26 +199,7 @@ impl CudaSteps {
             scratch: &mut self.scratch,
             n_rows,
         };
-        let Some(slot) = self.graphs.get_mut(n_rows - 1) else {
-            return pass.alone(rows);
-        };
-        let recorded = match slot.take() {
-            Some(found) if found.memory == memory => slot.insert(found),
-            _ => {
-                let mut outcome = Ok(());
-                let graph = device.capture(|| -> Outcome<()> {
-                    outcome = pass.alone(rows);
-                    Ok(())
-                });
-                outcome?;
-                let graph = graph.map_err(failed("step"))?;
-                slot.insert(Recorded { graph, memory })
-            }
-        };
-        // SAFETY: weights, inputs, activations and kernels live as long as `self`; cache and
-        // angles, which the step was just given, are those of the recording.
-        let launched = unsafe { recorded.graph.launch() };
-        launched.map_err(failed("step"))
+        pass.alone(rows)
     }
 
     /// Any rows of any sequences.
@@ -202,6 +253,11 @@ impl CudaSteps {
     }
 }
 
+/// Where cache and angles are.
+fn memory_of(state: &StepState<'_, CudaBackend>) -> (u64, u64) {
+    (state.cache.address(), state.rope.address())
+}
+
 /// The rows that have logits, if each is the newest of its sequence.
 fn newest_rows(batch: &Batch) -> Vec<Row> {
     let mut outputs = batch.outputs().iter().copied();
@@ -226,6 +282,10 @@ fn newest_rows(batch: &Batch) -> Vec<Row> {
 }
 
 impl WholeSteps<CudaBackend> for CudaSteps {
+    fn prepare(&mut self, mut state: StepState<'_, CudaBackend>) -> Result<()> {
+        (1..=self.graphs.len()).try_for_each(|n_rows| self.record(&mut state, n_rows))
+    }
+
     fn run(&mut self, mut state: StepState<'_, CudaBackend>, batch: &Batch) -> Result<()> {
         let rows = newest_rows(batch);
         let is_alone = !rows.is_empty() && rows.len() == batch.tokens().len();

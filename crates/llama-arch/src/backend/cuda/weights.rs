@@ -8,6 +8,8 @@ use std::ops::Range;
 use cuda_kernels::launch::{PackedWeight, Repack, RepackRows, RowOrder, Weight};
 use cuda_kernels::{Buffer, Device, Kernels, Uploader, WeightType};
 
+use gguf::TensorView;
+
 use super::Outcome;
 use super::device::failed;
 use crate::backend::{MatrixPart, MatrixSource, RowKind};
@@ -262,6 +264,20 @@ fn halves(source: &MatrixSource) -> (&[u8], &[u8]) {
             both.split_at(both.len() / 2)
         }
     }
+}
+
+/// Bytes that a tensor takes on the device.
+pub(super) fn device_bytes(tensor: &TensorView<'_>) -> u64 {
+    if tensor.dims().len() == 1 {
+        // Vectors are expanded.
+        return 4 * tensor.n_elements() as u64;
+    }
+    let (n_rows, row_len) = (tensor.n_rows(), tensor.row_len());
+    let weight_type = WeightType::from_gguf(tensor.tensor_type().id());
+    let packed = weight_type
+        .filter(|weight_type| can_be_packed(*weight_type, row_len))
+        .and_then(|weight_type| PackedWeight::bytes(weight_type, n_rows, row_len, RowOrder::Plain));
+    packed.map_or(tensor.bytes().len() as u64, |bytes| bytes as u64)
 }
 
 /// Whether the matrix units take rows of this type and length: those of models, but not every one.

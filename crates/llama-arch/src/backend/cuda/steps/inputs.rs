@@ -1,7 +1,7 @@
 //! What a step takes from the host, where the kernels read it.
 
 use cuda_kernels::launch::Paging;
-use cuda_kernels::{Buffer, Device, View};
+use cuda_kernels::{Arena, Buffer, MemoryClass, View};
 
 use super::super::Outcome;
 use crate::batch::Batch;
@@ -22,14 +22,14 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    pub(super) fn new(device: &Device, options: &ExecutorOptions) -> Outcome<Self> {
+    pub(super) fn new(arena: &mut Arena, options: &ExecutorOptions) -> Outcome<Self> {
         let blocks = blocks_for(options.context_length) * options.max_sequences;
         let capacity = options.max_outputs;
         Ok(Self {
-            tokens: device.zeroed(options.max_rows)?,
-            picks: device.zeroed(capacity)?,
+            tokens: arena.zeroed(options.max_rows, MemoryClass::Scratch)?,
+            picks: arena.zeroed(capacity, MemoryClass::Scratch)?,
             // Sequences may share blocks: each has a table of its own.
-            tables: device.zeroed(capacity + blocks.max(capacity))?,
+            tables: arena.zeroed(capacity + blocks.max(capacity), MemoryClass::Scratch)?,
             capacity,
             copied: Vec::new(),
             words: Vec::new(),

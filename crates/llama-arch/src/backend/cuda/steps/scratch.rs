@@ -1,7 +1,7 @@
 //! Memory for the activations of a step.
 
 use cuda_kernels::launch::{AttentionDecode, packed_rows_bytes};
-use cuda_kernels::{Buffer, Device};
+use cuda_kernels::{Arena, Buffer, MemoryClass};
 
 use super::super::Outcome;
 use super::super::terms::heads;
@@ -37,7 +37,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(
-        device: &Device,
+        arena: &mut Arena,
         config: &LlamaConfig,
         options: &ExecutorOptions,
     ) -> Outcome<Self> {
@@ -46,16 +46,25 @@ impl Scratch {
         let (heads, n_positions) = (heads(&attention_shape(config)), options.context_length);
         let n_sums = AttentionDecode::n_sums(&heads, outputs, n_positions);
         Ok(Self {
-            x: device.zeroed(rows * config.hidden)?,
-            qkv: device.zeroed(rows * (config.q_width() + 2 * config.kv_width()))?,
-            attended: device.zeroed(rows * config.q_width())?,
-            activated: device.zeroed(rows * config.ffn)?,
-            last: device.zeroed(outputs * config.hidden)?,
-            logits: device.zeroed(outputs * config.vocab)?,
-            narrow: device.zeroed(packed_rows_bytes(rows, narrow))?,
-            wide: device.zeroed(packed_rows_bytes(rows, config.ffn))?,
-            splits: device.zeroed(n_sums)?,
-            tickets: device.zeroed(AttentionDecode::n_tickets(&heads, outputs))?,
+            x: arena.zeroed(rows * config.hidden, MemoryClass::Activations)?,
+            qkv: arena.zeroed(
+                rows * (config.q_width() + 2 * config.kv_width()),
+                MemoryClass::Activations,
+            )?,
+            attended: arena.zeroed(rows * config.q_width(), MemoryClass::Activations)?,
+            activated: arena.zeroed(rows * config.ffn, MemoryClass::Activations)?,
+            last: arena.zeroed(outputs * config.hidden, MemoryClass::Activations)?,
+            logits: arena.zeroed(outputs * config.vocab, MemoryClass::Activations)?,
+            narrow: arena.zeroed(packed_rows_bytes(rows, narrow), MemoryClass::Activations)?,
+            wide: arena.zeroed(
+                packed_rows_bytes(rows, config.ffn),
+                MemoryClass::Activations,
+            )?,
+            splits: arena.zeroed(n_sums, MemoryClass::Scratch)?,
+            tickets: arena.zeroed(
+                AttentionDecode::n_tickets(&heads, outputs),
+                MemoryClass::Scratch,
+            )?,
             n_positions,
         })
     }

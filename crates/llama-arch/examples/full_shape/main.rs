@@ -15,7 +15,8 @@
     reason = "a command-line program"
 )]
 
-#[path = "../tests/oracle/reader.rs"]
+mod measures;
+#[path = "../../tests/oracle/reader.rs"]
 mod reader;
 
 use std::error::Error;
@@ -27,7 +28,11 @@ use std::time::Instant;
 
 use gguf::GgufFile;
 use llama_arch::kv_cache::blocks_for;
-use llama_arch::{Batch, Device, Execute, ExecutorOptions, LlamaModel, LoadOptions, Outputs};
+use llama_arch::{
+    Batch, Device, Execute, ExecutorOptions, LlamaModel, LoadOptions, Outputs, SamplingParams,
+    Trace,
+};
+use measures::{best, divergence, nmse};
 use reader::Oracle;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -40,6 +45,13 @@ const HASHED: u64 = 65536;
 
 /// Steps of decoding beside other sequences.
 const N_STEPS: usize = 8;
+
+/// Prompts, seeds and temperatures of sampled runs, how often each is repeated, and tokens of one.
+const N_PROMPTS: usize = 5;
+const SEEDS: [u64; 3] = [1, 2, 3];
+const TEMPERATURES: [f32; 3] = [0.0, 0.7, 1.5];
+const N_RUNS: usize = 10;
+const N_SAMPLED: usize = 32;
 
 const USAGE: &str = "usage: full_shape MODEL.gguf MODEL.logits [cuda|cuda:N|cpu] [LENGTH]";
 
@@ -87,9 +99,11 @@ fn run(args: &[String]) -> Result<usize> {
     let decoded = check.against_the_oracle()?;
     check.decode_is_prefill(&decoded)?;
     check.chunks(&decoded)?;
+    check.single_operations(&decoded)?;
     for n_sequences in [2, 8, 64] {
         check.beside_others(n_sequences, length)?;
     }
+    check.sampled_again()?;
     println!("{:.1} s", started.elapsed().as_secs_f64());
     Ok(check.failures)
 }
@@ -247,6 +261,72 @@ impl FullShape {
         Ok(())
     }
 
+    /// One operation after the other, as a trace takes them, against steps in one piece.
+    fn single_operations(&mut self, decoded: &[Vec<f32>]) -> Result<()> {
+        let n_prompt = self.oracle.prompt.len();
+        let mut alone = self.alone(n_prompt)?;
+        alone.feed(&self.tokens[..n_prompt], 0, Outputs::None)?;
+        let mut found = Vec::new();
+        for index in 0..N_STEPS.min(decoded.len()) {
+            let mut batch = Batch::new();
+            let position = n_prompt + index;
+            batch.push(
+                &[self.tokens[position]],
+                position,
+                &alone.blocks,
+                Outputs::Last,
+            );
+            let mut trace = Trace::new();
+            let logits = alone.executor.forward(&batch, Some(&mut trace))?;
+            found.push(logits.row(0)?.to_vec());
+        }
+        let pairs: Vec<_> = found
+            .iter()
+            .zip(decoded)
+            .map(|(a, b)| (&**a, &**b))
+            .collect();
+        self.same_bits("one operation after the other", &pairs);
+        Ok(())
+    }
+
+    /// Tokens drawn again and again, and a hash of them all that other processes must print too.
+    fn sampled_again(&mut self) -> Result<()> {
+        let mut session = self.model.session(self.tokens.len())?;
+        let (mut first, mut n_same, mut n_all) = (Vec::new(), 0, 0);
+        for run in 0..N_RUNS {
+            for case in 0..N_PROMPTS * SEEDS.len() * TEMPERATURES.len() {
+                let (prompt, rest) = (case % N_PROMPTS, case / N_PROMPTS);
+                let prompt = &self.tokens[prompt * 31..prompt * 170 + 40];
+                let params = SamplingParams {
+                    seed: SEEDS[rest % SEEDS.len()],
+                    temperature: TEMPERATURES[rest / SEEDS.len()],
+                    ..Default::default()
+                };
+                // Each time from nothing.
+                session.truncate(0);
+                let generation = session.generate(prompt, &params)?.take(N_SAMPLED);
+                let ids: Vec<u32> = generation
+                    .map(|token| token.map(|token| token.id))
+                    .collect::<std::result::Result<_, _>>()?;
+                if run == 0 {
+                    first.push(ids);
+                } else {
+                    n_same += usize::from(first[case] == ids);
+                    n_all += 1;
+                }
+            }
+        }
+        let bytes: Vec<u8> = first
+            .concat()
+            .iter()
+            .flat_map(|id| id.to_le_bytes())
+            .collect();
+        let verdict = self.count(n_same == n_all, "same tokens", "DIFFERENT TOKENS");
+        let hash = synth_model::fnv1a(&bytes);
+        println!("drawn again: {n_same} of {n_all} runs, {verdict}; all: {hash:016x}");
+        Ok(())
+    }
+
     /// Sequences of different lengths prefilled in one step and decoded together, their blocks
     /// dealt out backwards, against each of the first two and the last by itself.
     fn beside_others(&mut self, n_sequences: usize, length: usize) -> Result<()> {
@@ -305,39 +385,4 @@ impl FullShape {
         self.same_bits(&format!("{n_sequences} side by side"), &pairs);
         Ok(())
     }
-}
-
-fn nmse(expected: &[f32], found: &[f32]) -> f64 {
-    let square = |value: f64| value * value;
-    let pairs = expected.iter().zip(found);
-    let error: f64 = pairs
-        .map(|(&a, &b)| square(f64::from(a) - f64::from(b)))
-        .sum();
-    error / expected.iter().map(|&a| square(f64::from(a))).sum::<f64>()
-}
-
-/// Kullback-Leibler divergence of the distributions that two rows of logits stand for, in nats.
-fn divergence(expected: &[f32], found: &[f32]) -> f64 {
-    let log_sum = |row: &[f32]| {
-        let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        max + row
-            .iter()
-            .map(|&x| (f64::from(x) - max).exp())
-            .sum::<f64>()
-            .ln()
-    };
-    let (of_expected, of_found) = (log_sum(expected), log_sum(found));
-    let pairs = expected.iter().zip(found);
-    pairs
-        .map(|(&a, &b)| {
-            let (a, b) = (f64::from(a) - of_expected, f64::from(b) - of_found);
-            a.exp() * (a - b)
-        })
-        .sum()
-}
-
-/// The first of the largest.
-fn best(row: &[f32]) -> Option<usize> {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter().position(|&value| value == max)
 }
