@@ -17,13 +17,15 @@ pub(super) struct Measured {
     pub(super) samples: Vec<f64>,
     /// Share of the memory's speed, of every call.
     pub(super) shares: Vec<f64>,
+    /// Tokens a second with the program's own settings, where `samples` are of better ones.
+    pub(super) by_default: Vec<f64>,
 }
 
 impl Measured {
     fn of(samples: Vec<f64>) -> Self {
         Self {
             samples,
-            shares: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -31,11 +33,17 @@ impl Measured {
     pub(super) fn join(&mut self, other: Self) {
         self.samples.extend(other.samples);
         self.shares.extend(other.shares);
+        self.by_default.extend(other.by_default);
     }
 
     /// The median speed, if there is any.
     pub(super) fn speed(&self) -> Option<f64> {
         median(&self.samples)
+    }
+
+    /// The median speed with the program's own settings, if others were tried.
+    pub(super) fn speed_by_default(&self) -> Option<f64> {
+        median(&self.by_default)
     }
 
     /// The median share, if there is any.
@@ -172,6 +180,7 @@ fn ours(document: &Value) -> Vec<(Test, Measured)> {
         let measured = Measured {
             samples: floats(&result["tokens_per_s_samples"]),
             shares: result["share_of_read"].as_f64().into_iter().collect(),
+            ..Measured::default()
         };
         (test, measured)
     });
@@ -188,6 +197,9 @@ pub(super) struct Peer {
 
 /// Rows of a step that it may take in a prefill: it is given the better.
 const MICRO_BATCHES: &str = "512,2048";
+
+/// Those that it takes unless told otherwise.
+const DEFAULT_MICRO_BATCH: usize = 512;
 
 impl Peer {
     pub(super) fn new(options: &Options) -> Self {
@@ -285,12 +297,20 @@ fn theirs(lines: &[Value]) -> Vec<(Test, Measured)> {
                 } else {
                     Test::Decode { depth }
                 };
-                (test, Measured::of(floats(&line["samples_ts"])))
+                let mut measured = Measured::of(floats(&line["samples_ts"]));
+                if n > 0 && size(&line["n_ubatch"]) == DEFAULT_MICRO_BATCH {
+                    measured.by_default.clone_from(&measured.samples);
+                }
+                (test, measured)
             }
         };
         match found.iter_mut().find(|(other, _)| *other == test) {
-            Some((_, best)) if best.speed() < measured.speed() => *best = measured,
-            Some(_) => {}
+            Some((_, best)) => {
+                if best.speed() < measured.speed() {
+                    best.samples = measured.samples;
+                }
+                best.by_default.extend(measured.by_default);
+            }
             None => found.push((test, measured)),
         }
     }
@@ -334,14 +354,15 @@ mod tests {
 
     #[test]
     fn the_peer_is_given_the_better_of_its_settings() {
-        let line = |n_prompt: u32, speeds: &[f64]| {
+        let line = |n_prompt: u32, n_ubatch: u32, speeds: &[f64]| {
             let n_gen = if n_prompt == 0 { 128 } else { 0 };
-            json!({ "n_prompt": n_prompt, "n_gen": n_gen, "n_depth": 0, "samples_ts": speeds })
+            json!({ "n_prompt": n_prompt, "n_gen": n_gen, "n_depth": 0, "n_ubatch": n_ubatch,
+                    "samples_ts": speeds })
         };
         let lines = [
-            line(512, &[5.0, 6.0, 7.0]),
-            line(512, &[9.0, 8.0]),
-            line(0, &[3.0]),
+            line(512, 512, &[5.0, 6.0, 7.0]),
+            line(512, 2048, &[9.0, 8.0]),
+            line(0, 512, &[3.0]),
             json!({ "pl": 16, "speed_tg": 77.0 }),
         ];
         let found = theirs(&lines);
@@ -352,5 +373,7 @@ mod tests {
             (Test::Batched { n_sequences: 16 }, Some(77.0)),
         ];
         assert_eq!(speeds, expected);
+        let by_default: Vec<_> = found.iter().map(|(_, m)| m.speed_by_default()).collect();
+        assert_eq!(by_default, [Some(6.0), None, None]);
     }
 }

@@ -11,8 +11,9 @@ use super::programs::Measured;
 use super::suite::Test;
 use super::{Result, base};
 
-const HEADER: &str = "| model | test | ours, tokens/s | llama.cpp | ratio | of read |
-|---|---|---|---|---|---|
+const HEADER: &str =
+    "| model | test | ours, tokens/s | of read | llama.cpp | ratio | by default | ratio |
+|---|---|---|---|---|---|---|---|
 ";
 
 /// One test of one model.
@@ -26,20 +27,22 @@ pub(super) struct Row {
 impl Row {
     fn line(&self) -> String {
         let dash = || "-".to_owned();
-        let (ours, peer) = (self.ours.speed(), self.peer.speed());
+        let ours = self.ours.speed();
         let speed = |speed: Option<f64>| speed.map_or_else(dash, rounded);
-        let ratio = ours
-            .zip(peer)
-            .map(|(ours, peer)| format!("{:.2}", ours / peer));
+        let beside = |peer: Option<f64>| {
+            let ratio = ours.zip(peer).map(|(ours, peer)| ours / peer);
+            let ratio = ratio.map_or_else(dash, |ratio| format!("{ratio:.2}"));
+            format!("{} | {ratio}", speed(peer))
+        };
         let share = self.ours.share();
         format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             self.model,
             self.test,
             speed(ours),
-            speed(peer),
-            ratio.unwrap_or_else(dash),
             share.map_or_else(dash, |share| format!("{:.1} %", share * 100.0)),
+            beside(self.peer.speed()),
+            beside(self.peer.speed_by_default()),
         )
     }
 }
@@ -155,7 +158,7 @@ impl Record {
         text.extend(self.rows.iter().map(Row::line));
         text += "\nDecoding at a depth (@) and of several sequences (x, each after 128 tokens); \
                  ours chooses\ntokens greedily. llama.cpp has the better of two micro-batch sizes \
-                 for prefill.\n\n";
+                 for prefill;\nby default it takes the smaller.\n\n";
         text += "    cargo xtask bench\n";
         for command in commands {
             writeln!(text, "    {command}")?;
@@ -246,7 +249,7 @@ mod tests {
     fn a_row_without_a_peer_has_no_ratio() {
         let measured = |speed| Measured {
             samples: vec![speed],
-            shares: vec![],
+            ..Measured::default()
         };
         let mut row = Row {
             model: "m".to_owned(),
@@ -254,11 +257,14 @@ mod tests {
             ours: measured(1234.5),
             peer: Measured::default(),
         };
-        assert_eq!(row.line(), "| m | prefill 512 | 1234 | - | - | - |\n");
+        assert_eq!(
+            row.line(),
+            "| m | prefill 512 | 1234 | - | - | - | - | - |\n"
+        );
         row.peer = measured(500.0);
         assert_eq!(
             row.line(),
-            "| m | prefill 512 | 1234 | 500.0 | 2.47 | - |\n"
+            "| m | prefill 512 | 1234 | - | 500.0 | 2.47 | - | - |\n"
         );
     }
 }
