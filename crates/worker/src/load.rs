@@ -145,9 +145,16 @@ fn describe(path: &Path, error: gguf::Error) -> Failure {
     }
 }
 
-/// Refuses a plan that this machine's memory cannot hold, where the system tells. The memory of
-/// a GPU is checked as it is planned for.
+/// Logs a plan, and refuses one that this machine's memory cannot hold, where the system tells. The
+/// memory of a GPU is checked as it is planned for.
 pub(crate) fn check_host_memory(plan: &MemoryPlan, model: &LlamaModel) -> Result<()> {
+    tracing::info!(
+        device = model.device_description(),
+        weights = plan.weight_bytes,
+        kv_cache = plan.kv_bytes,
+        scratch = plan.scratch_bytes,
+        "memory, in bytes"
+    );
     if model.free_bytes()?.is_some() {
         return Ok(());
     }
