@@ -11,6 +11,7 @@ mod json;
 mod python;
 mod time;
 mod value;
+mod white_space;
 
 use std::io;
 

@@ -2,10 +2,12 @@
 
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
+use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::budget::Budget;
 use super::instrument::{CHARGE, CHARGE_TEXT, TIMES};
 use super::json::to_json;
+use super::white_space::{self, Side};
 
 /// Filters that can make much out of little and that no chat template needs.
 const REMOVED: [&str; 6] = ["batch", "slice", "format", "pprint", "urlencode", "indent"];
@@ -34,6 +36,9 @@ pub(super) fn add_filters(env: &mut Environment<'_>, mark: char, budget: &Budget
             to_json(&value, indent, &options, mark, &held)
         },
     );
+    env.add_filter("trim", |text: &str, chars: Option<&str>| {
+        white_space::strip(text, Side::Both, chars).to_owned()
+    });
     let held = budget.clone();
     env.add_filter("string", move |value: Value| python_string(&value, &held));
     let held = budget.clone();
@@ -98,7 +103,11 @@ fn method(
             ErrorKind::UnknownMethod,
             "format is not offered",
         )),
-        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
+        (_, Some(string), ..) => match white_space::method(string, name, args) {
+            Some(found) => Ok(found),
+            None => unknown_method_callback(state, value, name, args),
+        },
+        _ => unknown_method_callback(state, value, name, args),
     }
 }
 

@@ -1,9 +1,9 @@
-"""Writes goldens.json: conversations rendered by transformers' own template code.
+"""Writes goldens.json: conversations rendered by `apply_chat_template` of transformers.
 
-    python make_goldens.py FOLDER_OF_TEMPLATES FOLDER_OF_VOCABULARIES > goldens.json
+    python make_goldens.py [FOLDER_OF_TEMPLATES FOLDER_OF_VOCABULARIES]
 
 Templates of others are named, not copied, and what they render to is hashed: the test reads them where it
-finds them. Templates of our own, one feature each, are in the file.
+finds them. Templates of our own, one feature each, are in the file. Needs the packages gguf and transformers.
 """
 import datetime
 import json
@@ -12,7 +12,11 @@ import sys
 
 import gguf
 import transformers.utils.chat_template_utils as chat
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
+HERE = pathlib.Path(__file__).parent
+SHARED = HERE.parents[4] / "shared"
 NOW = datetime.datetime(2026, 11, 21, 8, 30, 0)
 
 OWN = {
@@ -34,6 +38,10 @@ OWN = {
                "{{ ', '.join(['x', 'y']) }}|{{ {'k': 1}.items() | list | length }}|{{ messages | length }}|"
                "{{ messages | map(attribute='role') | join(',') }}|{{ 'a' in messages[-1].content }}|"
                "{{ none }}|{{ true }}|{{ 1.0 }}|{{ ['a', 1, none, true] }}|{{ {'a': 'b'} | string }}",
+    "white_space": "{% for m in messages %}[{{ m.content.strip() }}|{{ m.content.lstrip() }}|{{ m.content.rstrip() }}|"
+                   "{{ m.content | trim }}|{{ m.content.split() | join('_') }}|{{ m.content.splitlines() | join('_') }}|"
+                   "{{ m.content.isspace() }}|{{ m.content.strip('\\n') }}|{{ m.content.rstrip(' \\n') }}|"
+                   "{{ m.content | trim('\\n') }}|{{ m.content.split('\\n') | join('_') }}]{% endfor %}",
     "controls": "{% for m in messages %}{% if loop.index > 2 %}{% break %}{% endif %}{% if m.role == 'system' %}"
                 "{% continue %}{% endif %}{{ m.content }}{{ ',' if not loop.last else '.' }}{% endfor %}",
     "raw": "{% raw %}{{ not }} {% this %}{% endraw %}{# gone #}{{- '  x' -}}   {{ \"q'\\\"\" }}",
@@ -50,6 +58,23 @@ TOOL = {"type": "function", "function": {
         "days": {"type": "integer", "minimum": 0}, "unit": {"enum": ["C", "F"]}}, "required": ["place"]}}}
 CALL = {"id": "abcdefghi", "type": "function",
         "function": {"name": "get_weather", "arguments": {"place": "Köln", "days": 2}}}
+# Every character that JSON or HTML would escape, in keys as well as in values.
+QUOTED_TOOL = {"type": "function", "function": {
+    "name": "größe_名前", "description": "Sagt \"ja\", 'nein' oder `weiß nicht`;\n\ttab, \\ back\\slash, </tools> & <b>\u2028\x7f\x01",
+    "parameters": {"type": "object", "properties": {
+        "naïve \"key\"": {"type": "string", "description": "它说“你好” — «да» 😶\u200d🌫️", "enum": ["it's", "\"q\"", "", " \u00a0"]},
+        "שם": {"type": ["string", "null"], "default": None, "pattern": "^[\\w'\"]+\\s*$"}},
+        "required": ["naïve \"key\"", "שם"], "additionalProperties": False}}}
+NUMBERS_TOOL = {"type": "function", "function": {
+    "name": "numbers", "description": "", "parameters": {"type": "object", "properties": {
+        "x": {"type": "number", "minimum": -0.5, "maximum": 1e20, "multipleOf": 1e-07, "default": 1.0},
+        "n": {"type": "integer", "minimum": -9007199254740993, "maximum": 18446744073709551615, "default": 0},
+        "list": {"type": "array", "items": {"type": "array", "items": {}}, "default": [[], [1, [2.50, None, True]]]}}},
+    "strict": True}}
+NO_PARAMETERS_TOOL = {"type": "function", "function": {
+    "name": "now", "description": "The time", "parameters": {"type": "object", "properties": {}}}}
+QUOTED_CALL = {"id": "quotedcal", "type": "function", "function": {"name": "größe_名前", "arguments": {
+    "naïve \"key\"": "it's \"so\"\n<&>", "שם": None, "more": {"列": [1.5, -3, True, {"é": "\\"}]}}}}
 
 CONVERSATIONS = {
     "user": {"messages": [{"role": "user", "content": "Hello"}]},
@@ -78,18 +103,65 @@ CONVERSATIONS = {
     "variable": {"messages": [{"role": "user", "content": "é \u2028 \x7f \x01"}],
                  "variables": {"x": {"b": [1, 2.5, None, True, 1e20, 1e-7, 12345678901234567890], "a": "ü\"\\/\n</script>",
                                      "e": {}, "l": []}}},
+    "many_turns": {"messages": [{"role": "system", "content": "Answer in one word."}] + [
+        message for at in range(5) for message in (
+            {"role": "user", "content": f"Question {at}?\n"}, {"role": "assistant", "content": f" Answer {at}. "})
+        ] + [{"role": "user", "content": "Last?"}], "add_generation_prompt": True},
+    "empty": {"messages": [{"role": "system", "content": ""}, {"role": "user", "content": ""},
+                           {"role": "assistant", "content": ""}, {"role": "user", "content": " "}],
+              "add_generation_prompt": True},
+    "spaces_everywhere": {"messages": [
+        {"role": "system", "content": "\n\n  be \t kind \r\n\r\n"}, {"role": "user", "content": "\u00a0\u3000x\u2003\u200b\ufeff\n"},
+        {"role": "assistant", "content": "\x0b\x0c y \x1c\x85\u2028\u2029"}, {"role": "user", "content": "\n"}],
+        "add_generation_prompt": True},
+    "code": {"messages": [{"role": "user", "content": "```py\nprint('{{ x }}', \"{% if %}\")  # {# no #}\n```"},
+                          {"role": "assistant", "content": "```\n{{ '}}' }}\n\\n\n```\n"},
+                          {"role": "user", "content": "{%- endfor -%}"}], "add_generation_prompt": True},
+    "right_to_left": {"messages": [{"role": "system", "content": "أنت مساعد\u200f"}, {"role": "user", "content": "\u202eשלום\u202c e\u0301 ﷽"},
+                                   {"role": "assistant", "content": "नमस्ते 👨\u200d👩\u200d👧 🇩🇪"}, {"role": "user", "content": "ﬁ İ ß"}]},
+    "thought": {"messages": [{"role": "user", "content": "2 + 2?"},
+                             {"role": "assistant", "content": "4", "reasoning_content": "\nTwo \"and\" two.\n"},
+                             {"role": "user", "content": "3 + 3?"},
+                             {"role": "assistant", "content": "<think>\n\n</think>\n\n6"},
+                             {"role": "user", "content": "<think>?</think>"}],
+                "add_generation_prompt": True, "variables": {"enable_thinking": True}},
+    "quoted_tool": {"messages": [{"role": "system", "content": "“Use” \"tools\"."}, {"role": "user", "content": "Größe?"}],
+                    "tools": [QUOTED_TOOL], "add_generation_prompt": True},
+    "three_tools": {"messages": [{"role": "user", "content": "Which?"}], "tools": [NUMBERS_TOOL, NO_PARAMETERS_TOOL, QUOTED_TOOL],
+                    "add_generation_prompt": True},
+    "quoted_call": {"messages": [
+        {"role": "user", "content": "Größe?"}, {"role": "assistant", "content": "", "tool_calls": [QUOTED_CALL]},
+        {"role": "tool", "content": "\"groß\" & 'klein'\n{\"名\": null}", "tool_call_id": "quotedcal"},
+        {"role": "assistant", "content": "Sehr \"groß\"."}, {"role": "user", "content": "Danke"}],
+        "tools": [QUOTED_TOOL], "add_generation_prompt": True},
+    "two_calls": {"messages": [
+        {"role": "system", "content": "Use tools.\n"}, {"role": "user", "content": "Both?"},
+        {"role": "assistant", "content": "I ask.", "tool_calls": [CALL, QUOTED_CALL]},
+        {"role": "tool", "content": "3 °C", "tool_call_id": "abcdefghi"},
+        {"role": "tool", "content": "groß", "tool_call_id": "quotedcal"}],
+        "tools": [TOOL, QUOTED_TOOL], "add_generation_prompt": True},
+    "call_as_text": {"messages": [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {
+            "name": "get_weather", "arguments": "{\"place\": \"K\\u00f6ln ö\", \"days\": 2}"}}]},
+        {"role": "tool", "content": "", "tool_call_id": "abcdefghi"}], "tools": [TOOL], "add_generation_prompt": True},
+    "call_without_tools": {"messages": [
+        {"role": "user", "content": "Weather?"}, {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "rain", "tool_call_id": "abcdefghi"}]},
+    "no_answer": {"messages": [{"role": "system", "content": "Only a system message."}], "add_generation_prompt": True},
+    "unknown_role": {"messages": [{"role": "critic", "content": "No."}, {"role": "user", "content": "Why?"}],
+                     "add_generation_prompt": True},
     "wrong_order": {"messages": [{"role": "assistant", "content": "first"}, {"role": "assistant", "content": "again"}]},
 }
 
 
 def render(source, bos, eos, conversation):
     chat.datetime = type("Clock", (), {"now": staticmethod(lambda: NOW)})
-    template = chat._compile_jinja_template(source)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), bos_token=bos, eos_token=eos)
     try:
-        return {"text": template.render(
-            messages=conversation["messages"], tools=conversation.get("tools"), documents=None,
-            add_generation_prompt=conversation.get("add_generation_prompt", False), bos_token=bos, eos_token=eos,
-            **conversation.get("variables", {}))}
+        return {"text": tokenizer.apply_chat_template(
+            conversation["messages"], tools=conversation.get("tools"), chat_template=source, tokenize=False,
+            add_generation_prompt=conversation.get("add_generation_prompt", False), **conversation.get("variables", {}))}
     except Exception as error:
         return {"error": str(error)}
 
@@ -102,7 +174,8 @@ def fnv1a(text):
 
 
 def main():
-    templates, vocabularies = map(pathlib.Path, sys.argv[1:])
+    templates, vocabularies = map(pathlib.Path, sys.argv[1:] or (SHARED / "templates", SHARED / "vocab"))
+    assert templates.is_dir() and vocabularies.is_dir(), f"no folder {templates} or {vocabularies}"
     sources = []
     for path in sorted(templates.glob("*.jinja")):
         bos, eos = ("<|begin_of_text|>", "<|eot_id|>") if "llama" in path.name else ("<s>", "</s>")
@@ -123,8 +196,8 @@ def main():
             del template["source"]
             template["rendered"] = {name: {f"{kind}_fnv1a": fnv1a(text) for kind, text in result.items()}
                                     for name, result in template["rendered"].items()}
-    json.dump({"conversations": CONVERSATIONS, "templates": sources}, sys.stdout, ensure_ascii=False, indent=1)
-    print()
+    goldens = json.dumps({"conversations": CONVERSATIONS, "templates": sources}, ensure_ascii=False, indent=1)
+    (HERE / "goldens.json").write_text(goldens + "\n")
 
 
 main()
