@@ -1,31 +1,34 @@
-//! Encodes NUL-separated texts from standard input, one line of ids each:
-//! `encode_lines MODEL.gguf [--parse] < texts`.
+//! Encodes and decodes JSON lines, for comparison with other implementations:
+//! `tokenize_lines MODEL.gguf [--parse] < lines`.
+//!
+//! A line with a string is answered by its ids, a line with ids by the two texts that they stand
+//! for: with control tokens and without.
 
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{BufRead, BufWriter, Write, stdin, stdout};
 
-use tokenizer_bpe::{Special, Tokenizer};
+use serde_json::{Value, json};
+use tokenizer_bpe::{Special, SpecialText, Tokenizer};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let model = arguments
-        .first()
-        .ok_or("usage: encode_lines MODEL.gguf [--parse] < texts")?;
-    let parse = arguments.iter().any(|argument| argument == "--parse");
-    let special = if parse {
-        Special::Parse
-    } else {
-        Special::Plain
+    let (model, special) = match arguments.as_slice() {
+        [model] => (model, Special::Plain),
+        [model, flag] if flag == "--parse" => (model, Special::Parse),
+        _ => return Err("usage: tokenize_lines MODEL.gguf [--parse] < lines".into()),
     };
     let tokenizer = Tokenizer::from_gguf(&gguf::GgufFile::open(model)?)?;
-    let mut texts = String::new();
-    stdin().read_to_string(&mut texts)?;
-    let mut lines = String::new();
-    for text in texts.split('\0') {
-        let ids = tokenizer.encode_fragment(text, special)?;
-        let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
-        lines.push_str(&ids.join(" "));
-        lines.push('\n');
+    let mut out = BufWriter::new(stdout().lock());
+    for line in stdin().lock().lines() {
+        let answer = match serde_json::from_str(&line?)? {
+            Value::String(text) => json!(tokenizer.encode_fragment(&text, special)?),
+            ids => {
+                let ids: Vec<u32> = serde_json::from_value(ids)?;
+                let text = |special| tokenizer.decode_with(&ids, special);
+                json!([text(SpecialText::Show)?, text(SpecialText::Hide)?])
+            }
+        };
+        writeln!(out, "{answer}")?;
     }
-    stdout().write_all(lines.as_bytes())?;
+    out.flush()?;
     Ok(())
 }

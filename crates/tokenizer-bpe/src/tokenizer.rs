@@ -250,7 +250,8 @@ impl Tokenizer {
     ) -> Result<&[u8], Error> {
         let bytes = self.token_bytes(id)?;
         let is_control = self.is_control(id);
-        if is_control || self.vocab.token_type(id) == TokenType::UserDefined {
+        let token_type = self.vocab.token_type(id);
+        if is_control || token_type == TokenType::UserDefined {
             *at_start = true;
             return Ok(if is_control && special == SpecialText::Hide {
                 &[]
@@ -259,6 +260,8 @@ impl Tokenizer {
             });
         }
         let strips = std::mem::take(at_start) && self.space_prefix;
+        // The space that encoding puts is a `▁`, never a byte token.
+        let strips = strips && token_type != TokenType::Byte;
         Ok(bytes.strip_prefix(b" ").filter(|_| strips).unwrap_or(bytes))
     }
 }

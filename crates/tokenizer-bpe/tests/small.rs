@@ -57,6 +57,15 @@ fn space_prefix() {
 }
 
 #[test]
+fn a_byte_token_keeps_its_space() {
+    // The space that encoding puts before a text is a `▁`.
+    let tokenizer = tokenizer(sentence_piece());
+    let space = 3 + 0x20;
+    assert_eq!(tokenizer.decode(&[space, 264]).unwrap(), " he");
+    assert_eq!(tokenizer.decode(&[259, space, 264]).unwrap(), " he");
+}
+
+#[test]
 fn streams_go_on_after_a_prompt() {
     let tokenizer = tokenizer(sentence_piece());
     // `▁hello` begins a text without its space, but within a text the space is one.

@@ -1,196 +1,132 @@
-"""Compares `encode_lines` with HF `tokenizers` (byte-level BPE) and plain SentencePiece-style BPE.
+"""Compares this crate with HF `tokenizers` and `sentencepiece`, text by text and token by token.
 
-    cargo build --release -p tokenizer-bpe --example encode_lines
-    python compare_hf.py ENCODE_LINES [--texts N] VOCABULARY.gguf ...
+    python crates/tokenizer-bpe/tests/oracle/compare_hf.py VOCABULARY.gguf ...
 
-The reference for byte-level BPE is built from the vocabulary and the merges inside the GGUF with the
-pre-tokenizer of the model's published tokenizer.json. Exit status 1 if any text differs.
+Builds the example `tokenize_lines` and gives it, for each vocabulary, every code point alone and after a
+letter, random texts, random bytes and random tokens. RECORD.md says what came of it. Exit status 1 if anything
+differs. Needs the packages gguf, protobuf, sentencepiece and tokenizers.
 """
 import argparse
+import collections
+import importlib.metadata
+import itertools
+import json
 import pathlib
-import random
-import re
 import subprocess
 import sys
 
-import gguf
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models
-from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence, Split
+import references
+import texts as generated
+from references import CONTROL, NORMAL, USER_DEFINED
 
-CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
-          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-          r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-HERE = pathlib.Path(__file__).parent
-RANGE = re.compile(r"\(0x([0-9a-f]+), 0x([0-9a-f]+)\)")
-# The published pattern lists these ranges literally; they stand once, in the crate's table.
-LETTERS = "".join(rf"\x{{{first}}}-\x{{{last}}}" for first, last in
-                  RANGE.findall((HERE / "../../src/pretokenize/deepseek.rs").read_text()))
+ROOT = pathlib.Path(__file__).parents[4]
+BATCH = 20_000
 
 
-def isolated(*patterns):
-    return [Split(Regex(pattern), "isolated") for pattern in patterns]
+def build(example):
+    """The path of the program that the example is."""
+    lines = subprocess.run(["cargo", "build", "--release", "--package", "tokenizer-bpe", "--example", example,
+                            "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    executables = [message.get("executable") for message in map(json.loads, lines)]
+    return next(path for path in executables if path and path.endswith(example))
 
 
-def pre_tokenizer(name):
-    plain = ByteLevel(add_prefix_space=False, use_regex=False)
-    gpt2 = ByteLevel(add_prefix_space=False, use_regex=True)
-    stages = {
-        "qwen2": [*isolated(CL100K % ""), plain],
-        "llama-bpe": [*isolated(CL100K % "{1,3}"), plain],
-        "gpt-2": [gpt2],
-        "smollm": [Digits(individual_digits=True), gpt2],
-        "tekken": [*isolated(TEKKEN), plain],
-        "deepseek-llm": [*isolated(r"[\r\n]", rf"\s?[{LETTERS}]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+",
-                                   r"\s+$", "[一-龥ࠀ-一가-\ud7ff]+"),
-                         Digits(individual_digits=True), plain],
-        "deepseek-coder": [*isolated(r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+"),
-                           Digits(individual_digits=True), plain],
-    }
-    for alias in ("starcoder", "refact", "command-r"):
-        stages[alias] = stages["smollm"]
-    return Sequence(stages[name])
+class Comparison:
+    """One vocabulary: how many were compared of each kind, and what differed."""
+
+    def __init__(self, program, path):
+        self.program, self.vocabulary = program, references.Vocabulary(path)
+        self.reference = references.reference(self.vocabulary)
+        self.compared, self.different = collections.Counter(), collections.Counter()
+
+    def ours(self, lines, *flags):
+        lines = "".join(json.dumps(line) + "\n" for line in lines)
+        run = subprocess.run([self.program, self.vocabulary.path, *flags], input=lines.encode(), stdout=subprocess.PIPE,
+                             check=True)
+        return [json.loads(line) for line in run.stdout.splitlines()]
+
+    def equal(self, kind, inputs, want, got):
+        assert len(inputs) == len(want) == len(got)
+        self.compared[kind] += len(inputs)
+        for one, theirs, mine in zip(inputs, want, got):
+            if theirs != mine:
+                self.different[kind] += 1
+                if self.different[kind] <= 5:
+                    print(f"{self.vocabulary.name}, {kind}: {ascii(one)[:300]}\n  want {ascii(theirs)[:300]}\n"
+                          f"  got  {ascii(mine)[:300]}")
+
+    def texts(self, kind, batch):
+        """Texts to ids, with their control tokens as text and as tokens, and back."""
+        ids = self.ours(batch)
+        self.equal(kind, batch, self.reference.encode(batch, parse=False), ids)
+        if self.reference.has_control_text:
+            controls = [text for text in batch if "<" in text]
+            parsed = self.ours(controls, "--parse")
+            self.equal(f"{kind} with control tokens", controls, self.reference.encode(controls, parse=True), parsed)
+            ids += parsed
+        self.ids(f"{kind} decoded", ids)
+
+    def ids(self, kind, lists):
+        """Ids to text, with control tokens written and left out where the reference knows both."""
+        want, got = self.reference.decode(lists), self.ours(lists)
+        got = [[text if known is not None else None for text, known in zip(*pair)] for pair in zip(got, want)]
+        self.equal(kind, lists, want, got)
+
+    def bytes(self, batch):
+        """Bytes as byte tokens to text, as Unicode replaces ill-formed bytes; then that text there and back."""
+        lists = [[self.reference.byte_ids[byte] for byte in data] for data in batch]
+        want = [data.decode(errors="replace") for data in batch]
+        self.equal("bytes decoded", batch, want, [text for text, _ in self.ours(lists)])
+        self.texts("texts of bytes", want)
+        ours = self.ours(self.ours(want))
+        spaced = [text.replace("▁", " ") if self.vocabulary.scores else text for text in want]
+        self.equal("texts of bytes there and back", batch, spaced, [text for text, _ in ours])
+
+    def random_ids(self, generator, count):
+        # `sentencepiece` has no control tokens in text, and writes ill-formed bytes in its own way.
+        kinds = [NORMAL, CONTROL, USER_DEFINED] if self.reference.has_control_text else [NORMAL]
+        self.ids("random tokens decoded", list(generator.id_lists(count, self.vocabulary.ids(*kinds))))
+
+    def report(self):
+        print(f"{self.vocabulary.name}, against {self.reference.name}:")
+        for kind, count in self.compared.items():
+            print(f"  {kind}: {count:,} compared, {self.different[kind]:,} differ")
+        print(f"  all: {self.compared.total():,} compared, {self.different.total():,} differ", flush=True)
 
 
-def bytes_to_unicode():
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {**{byte: chr(byte) for byte in printable},
-            **{byte: chr(0x100 + i) for i, byte in enumerate(others)}}
-
-
-def field(reader, name, default=None):
-    found = reader.fields.get("tokenizer.ggml." + name)
-    return default if found is None else found.contents()
-
-
-def hf_reference(reader, pre):
-    tokens, types = field(reader, "tokens"), field(reader, "token_type")
-    # HF numbers added tokens from the end of the model's own, so those must have no gaps.
-    own = [id for id, kind in enumerate(types) if kind != 4]
-    vocab = {tokens[id]: number for number, id in enumerate(own)}
-    merges = [tuple(merge.split(" ")) for merge in field(reader, "merges")]
-    model = models.BPE(vocab, merges, ignore_merges=pre in ("llama-bpe", "tekken"))
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizer(pre)
-    tokenizer.decoder = decoders.ByteLevel()
-    # User-defined tokens are found in any text.
-    added = [id for id, kind in enumerate(types) if kind == 4]
-    tokenizer.add_tokens([AddedToken(tokens[id], normalized=False) for id in added])
-    ids = dict(enumerate(own)) | {tokenizer.token_to_id(tokens[id]): id for id in added}
-
-    def encode(texts):
-        batches = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [[ids[id] for id in batch.ids] for batch in batches]
-    return encode
-
-
-def sentencepiece_reference(reader):
-    """A plain transcription of SentencePiece's BPE, quadratic and simple."""
-    tokens, types, scores = (field(reader, name) for name in ("tokens", "token_type", "scores"))
-    score = {}
-    for token, kind, value in zip(tokens, types, scores):
-        if kind == 1:
-            score.setdefault(token, value)
-    id_of = {}
-    for id, (token, kind) in enumerate(zip(tokens, types)):
-        if kind in (1, 6):
-            id_of.setdefault(token, id)
-
-    def encode_one(text):
-        if not text:
-            return []
-        parts = list("▁" + text.replace(" ", "▁"))
-        while len(parts) > 1:
-            best, at = None, None
-            for i in range(len(parts) - 1):
-                value = score.get(parts[i] + parts[i + 1])
-                if value is not None and (best is None or value > best):
-                    best, at = value, i
-            if at is None:
-                break
-            parts[at:at + 2] = [parts[at] + parts[at + 1]]
-        ids = []
-        for part in parts:
-            if part in score:
-                ids.append(id_of[part])
-            else:
-                ids += [id_of[f"<0x{byte:02X}>"] for byte in part.encode()]
-        return ids
-    return lambda texts: [encode_one(text) for text in texts]
-
-
-RANGES = [(0x20, 0x7F), (0x20, 0x7F), (0xA0, 0x24F), (0x370, 0x52F), (0x530, 0x6FF), (0x900, 0xDFF),
-          (0xE00, 0x11FF), (0x1780, 0x18AF), (0x1E00, 0x20FF), (0x2100, 0x2BFF), (0x3000, 0x30FF),
-          (0x4E00, 0x9FFF), (0xA000, 0xABFF), (0xAC00, 0xD7A3), (0xF900, 0xFFFD), (0x10000, 0x1057F),
-          (0x1D400, 0x1D7FF), (0x1E900, 0x1EEFF), (0x1F300, 0x1FAFF), (0x20000, 0x2A6DF), (0xE0000, 0xE01EF)]
-SNIPPETS = ["'s", "'S", "'re", "'LL", "'ve", "'m", "'d", "'T", "'ſ", "’s", "I'm", "we'Ve", " ", "  ", "   ",
-            "    ", "\t", "\n", "\r\n", "\n\n", " \n", "\n ", "\u00a0", "\u3000", "\u200b", "\u2028", "\x0b",
-            "\x85", "1", "12", "123", "1234", "3.14", "½", "Ⅳ", "٣٤", "Hello", "World", " hello", "HTTPServer",
-            "camelCase", "snake_case", "def f(x):\n    return x\n", "for(int i=0;i<n;++i){\n", "==", "!=", "->",
-            "//", "/*", "*/", "...", "!!!", "?", "。", "，", "你好", "こんにちは", "안녕하세요", "нещо", "Ελληνικά", "שלום",
-            "مرحبا", "हिन्दी", "ไทย", "កាន់", "e\u0301", "\u0301", "ʰ", "ǅ", "🦙", "😶\u200d🌫️", "👨\u200d👩\u200d👧",
-            "🇩🇪", "✅", "▁", "Ġ", "Ċ", "<0x0A>", "ø", "\ufeff", "\ufffd", "\x00"[:0], "\x01", "\x7f", "$", "+", "<",
-            "|", "`", "~", "^", "=", "http://a.b/c?d=e&f", "\\n", "{\"a\": [1, 2]}", "<b>", "</b>", "#", "@x"]
-
-
-def texts(count, seed):
-    rng = random.Random(seed)
-    out = []
-    for point in range(1, 0x110000):
-        if not 0xD800 <= point <= 0xDFFF:
-            out += [chr(point), "x" + chr(point)]
-    rng.shuffle(out)
-    # Single code points in words of sixteen: as strong, and the references are slow on short texts.
-    singles = ["\n".join(out[i:i + 16]) for i in range(0, len(out), 16)]
-    made = []
-    for _ in range(count):
-        parts = []
-        for _ in range(rng.randint(1, 12)):
-            if rng.random() < 0.5:
-                parts.append(rng.choice(SNIPPETS))
-            else:
-                low, high = rng.choice(RANGES)
-                parts.append("".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 6))))
-        made.append("".join(parts).replace("\0", ""))
-    return singles + made
+def batches(items):
+    items = iter(items)
+    return iter(lambda: list(itertools.islice(items, BATCH)), [])
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("encode_lines")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vocabulary", nargs="+")
-    parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--texts", type=int, default=1_000_000)
+    parser.add_argument("--bytes", type=int, default=100_000)
+    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--no-code-points", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    all_texts = texts(arguments.texts, arguments.seed)
+    for package in ("tokenizers", "sentencepiece", "gguf"):
+        print(package, importlib.metadata.version(package), end="; ")
+    print(f"Python {sys.version.split()[0]}; {arguments}", flush=True)
+    program = build("tokenize_lines")
     failed = False
     for path in arguments.vocabulary:
-        reader = gguf.GGUFReader(path)
-        corpus = all_texts
-        if field(reader, "model") == "gpt2":
-            # Where a byte has no token HF drops it without a word; ours is an error.
-            known = set("".join(field(reader, "tokens")))
-            missing = {byte for byte, char in bytes_to_unicode().items() if char not in known}
-            corpus = [text for text in all_texts if missing.isdisjoint(text.encode())]
-            if len(corpus) < len(all_texts):
-                print(f"left out {len(all_texts) - len(corpus)} texts with bytes that have no token")
-        if field(reader, "model") == "gpt2":
-            reference = hf_reference(reader, field(reader, "pre"))
-        else:
-            reference = sentencepiece_reference(reader)
-        want = reference(corpus)
-        run = subprocess.run([arguments.encode_lines, path], input="\0".join(corpus).encode(),
-                             stdout=subprocess.PIPE, check=True)
-        got = [[int(id) for id in line.split()] for line in run.stdout.decode().split("\n")[:-1]]
-        assert len(got) == len(want)
-        wrong = [i for i in range(len(corpus)) if got[i] != want[i]]
-        print(f"{path.split('/')[-1]}: {len(corpus)} texts, {sum(map(len, want))} ids, {len(wrong)} differ")
-        for i in wrong[:5]:
-            print("   ", ascii(corpus[i])[:400], "\n      want", want[i][:60], "\n      got ", got[i][:60])
-        failed |= bool(wrong)
+        comparison, generator = Comparison(program, path), generated.Generator(arguments.seed)
+        if not arguments.no_code_points:
+            for batch in batches(generated.code_points()):
+                comparison.texts("code points", batch)
+        for batch in batches(generator.texts(arguments.texts)):
+            comparison.texts("texts", batch)
+        for batch in batches(generator.byte_strings(arguments.bytes)):
+            comparison.bytes(batch)
+        comparison.random_ids(generator, arguments.tokens)
+        comparison.report()
+        failed |= bool(comparison.different)
     sys.exit(failed)
 
 
-main()
+if __name__ == "__main__":
+    main()
