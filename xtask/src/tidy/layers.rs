@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("synth-model", &["gguf"]),
     ("worker", &["gguf", "tokenizer-bpe", "llama-arch"]),
     ("xtask", &["gguf", "synth-model"]),
+    ("benchmarks", &["gguf", "tokenizer-bpe", "llama-arch"]),
     (
         "integration-tests",
         &[
