@@ -15,8 +15,8 @@
 // A stack of up to three weights of different formats (Q, K, V) is one launch.
 
 #include "chain.cuh"
+#include "matvec_block.cuh"
 #include "matvec_rows.cuh"
-#include "stage_queue.cuh"
 
 // The same value, in a way that keeps the compiler from computing what follows from it in advance,
 // for all formats, whichever there is.
@@ -26,64 +26,12 @@ static __device__ __forceinline__ uint32_t kept_here(uint32_t value) {
 }
 
 template <uint32_t ROWS, uint32_t RANKS>
-struct Matvec {
+struct Matvec : BlockWork {
     static constexpr uint32_t N = (ROWS + 7) / 8;
 
-    const Args& args;
-    uint32_t n_rows, n_groups, rank;
-    // Of this block.
-    uint32_t group_begin, group_end, tile_begin, tile_end;
-    // Tiles before the end of each weight of the stack.
-    uint32_t ends[3];
-    Shared shared;
-
     __device__ __forceinline__ Matvec(const Args& args, uint8_t* memory)
-        : args(args), n_rows(ROWS == 1 ? 1 : args.n_rows), n_groups(groups_of(args.row_len)),
-          rank(RANKS > 1 ? cluster_rank() : 0), shared(memory, args, n_rows, n_groups) {
-        const uint32_t half = (n_groups + RANKS - 1) / RANKS;
-        group_begin = rank * half;
-        group_end = min(n_groups, group_begin + half);
-        const uint32_t block = blockIdx.x / RANKS;
-        tile_begin = block * args.block_tiles + min(block, args.larger_blocks);
-        tile_end = tile_begin + args.block_tiles + (block < args.larger_blocks ? 1 : 0);
-        stack_ends(args, ends);
-    }
-
-    __device__ __forceinline__ At at(uint32_t tile) const { return stack_at(args, ends, tile); }
-
-    // The order in which stages are asked for and taken: batch of tiles, chunk of groups, tile.
-    // Calls `begin(nth)` for each chunk of a batch, and `run(group, tile, end, in)` for its tiles
-    // of each weight of the stack.
-    template <class Begin, class Run>
-    __device__ __forceinline__ void for_each_run(uint32_t batch, Begin begin, Run run) const {
-        const uint32_t batch_end = min(batch + args.batch, tile_end);
-        uint32_t nth = 0;
-#pragma unroll 1
-        for (uint32_t group = group_begin; group < group_end; group += args.chunk) {
-            begin(nth);
-#pragma unroll 1
-            for (uint32_t tile = batch; tile < batch_end;) {
-                const At in = at(tile);
-                const uint32_t end = min(batch_end, in.end_tile);
-                run(group, tile, end, in);
-                tile = end;
-            }
-            nth++;
-        }
-    }
-
-    __device__ __forceinline__ void ask_run(StageQueue& queue, uint32_t group, uint32_t tile,
-                                            uint32_t end, const At& in) const {
-        const uint32_t unit_bytes = in.part.kind >> 8;
-        const uint32_t n_chunk = min(args.chunk, group_end - group);
-        const size_t first = (size_t)(tile - in.first_tile) * n_groups + group;
-        const uint8_t* from = in.part.units + first * unit_bytes;
-#pragma unroll 1
-        for (; tile < end; tile++) {
-            queue.ask(from, n_chunk * unit_bytes);
-            from += n_groups * unit_bytes;
-        }
-    }
+        : BlockWork(args, memory, ROWS == 1 ? 1 : args.n_rows, RANKS > 1 ? cluster_rank() : 0,
+                    RANKS) {}
 
     // What a taking warp is: it takes unit `unit` of every `tile_warps`th stage, the `nth_tile`th
     // first. If there are more warps than that needs, `is_taking` is false.
@@ -112,9 +60,20 @@ struct Matvec {
     // The parts of the unit of a stage that this warp takes, at `to`.
     template <class Format>
     __device__ __forceinline__ void multiply(const uint8_t* unit, const uint32_t (&b)[N][STEPS][2],
-                                             uint32_t kept, float* to) const {
+                                             uint32_t lane, uint32_t kept, float* to) const {
         using Scales = typename Format::Scales;
-        const uint32_t lane = kept_here(lane_id());
+        if constexpr (ROWS == 1 && HAS_BLOCK_COLUMNS<Format>) {
+            float sums[2] = {}, part[2];
+            if constexpr (Scales::HAS_MINIMA) {
+                load_row_sums<Format>(shared.sums + kept * STEPS, lane, sums);
+            }
+            row_product<Format>(unit, lane, b[0], sums, part);
+            if (lane % 4 == 3) {
+                store_to_adder<RANKS>(to + lane / 4, part[0]);
+                store_to_adder<RANKS>(to + lane / 4 + 8, part[1]);
+            }
+            return;
+        }
         const uint8_t* const units[1] = {unit};
         Scales scales[1] = {Format::scales(unit, lane)};
         float part[1][N][4] = {};
@@ -145,26 +104,38 @@ struct Matvec {
     // A run of tiles of one weight.
     template <class Format>
     __device__ __forceinline__ void take_run(StageQueue& queue, const Taker& self,
-                                             const uint32_t (&b)[N][STEPS][2], uint32_t kept,
+                                             uint32_t (&b)[N][STEPS][2], uint32_t kept,
                                              uint32_t n_tiles, float* to, bool has_group) const {
+        const uint32_t lane = kept_here(lane_id());
+        if constexpr (ROWS == 1) {
+            load_row_operand<Format>(shared.values + kept * Shared::ROW_WORDS, Shared::LANE_WORDS,
+                                     lane, b[0]);
+        }
         const uint32_t offset = kept_here(self.unit) * Format::UNIT_BYTES;
         uint32_t until_mine = self.nth_tile;
 #pragma unroll 1
         for (uint32_t tile = 0; tile < n_tiles; tile++) {
-            // A warp that left out a stage could mistake one round of a slot for another.
-            const uint8_t* stage = queue.wait();
-            if (until_mine == 0 && has_group) {
-                multiply<Format>(stage + offset, b, kept,
-                                 to + tile * n_rows * Shared::COLUMN);
-            }
+            const bool is_mine = until_mine == 0 && has_group;
             until_mine = (until_mine == 0 ? args.tile_warps : until_mine) - 1;
-            queue.release();
+            // A warp that left out a stage could mistake one round of a slot for another.
+            if (is_mine || !is_resident) {
+                const uint8_t* stage = queue.wait();
+                if (is_mine) {
+                    multiply<Format>(stage + offset, b, lane, kept,
+                                     to + tile * n_rows * Shared::COLUMN);
+                }
+            }
+            if (is_resident) {
+                queue.advance();
+            } else {
+                queue.release();
+            }
         }
     }
 
     // Of the groups of a warp the `nth`, with all tiles of the batch that is run over.
     __device__ __forceinline__ void take(StageQueue& queue, const Taker& self,
-                                         const uint32_t (&b)[N][STEPS][2], uint32_t batch,
+                                         uint32_t (&b)[N][STEPS][2], uint32_t batch,
                                          uint32_t nth, uint32_t tile, uint32_t end,
                                          const At& in) const {
         const uint32_t group = self.groups.first + nth * self.groups.step;
@@ -228,14 +199,12 @@ struct Matvec {
             shared.parts + (at.nth * n_rows + at.row) * Shared::COLUMN + at.output;
         const float* scale = shared.scales + at.row;
         const uint32_t step = args.batch * n_rows * Shared::COLUMN;
-        float sum = 0.0f;
-#pragma unroll 4
-        for (uint32_t group = 0; group < n_groups; group++) {
-            sum = __fmaf_rn(*scale, *part, sum);
-            scale += n_rows;
-            part += step;
-        }
-        return sum;
+        const auto fetch = [&](uint32_t group) {
+            return make_float2(scale[group * n_rows], part[group * step]);
+        };
+        return sum_ascending<float2>(n_groups, fetch, [](float sum, const float2& scaled) {
+            return __fmaf_rn(scaled.x, scaled.y, sum);
+        });
     }
 
     // Whole warps must call it: a gate finds its up projection eight lanes on.
@@ -279,26 +248,16 @@ struct Matvec {
         }
     }
 
-    __device__ __forceinline__ void ask_all(StageQueue& queue) const {
-#pragma unroll 1
-        for (uint32_t batch = tile_begin; batch < tile_end; batch += args.batch) {
-            for_each_run(batch, [](uint32_t) {},
-                         [&](uint32_t group, uint32_t tile, uint32_t end, const At& in) {
-                             ask_run(queue, group, tile, end, in);
-                         });
-        }
-    }
-
     __device__ __forceinline__ void take_all(StageQueue& queue) const {
         const Taker self = taker();
-        FirstQuads quads = {};
+        FirstQuads<ROWS> quads = {};
         if (args.norm_weight != nullptr) {
-            load_quad(args.norm_weight, self.groups.first, args.row_len, quads.weight);
+            load_first_quads(args.norm_weight, self.groups, args.row_len, quads.weight);
         }
         quads.inverse_width = 1.0f / (float)args.row_len;
         const Place place = place_of(threadIdx.x, tile_begin);
         chain_wait();
-        load_quad(args.x, self.groups.first, args.row_len, quads.x);
+        load_first_quads(args.x, self.groups, args.row_len, quads.x);
         const float added = rank == 0 ? extra(place) : 0.0f;
         float row_scale = 1.0f;
         if (args.norm_weight != nullptr) {
@@ -318,7 +277,7 @@ struct Matvec {
     }
 
     __device__ __forceinline__ void take_batch(StageQueue& queue, const Taker& self,
-                                               const FirstQuads& quads, float row_scale,
+                                               const FirstQuads<ROWS>& quads, float row_scale,
                                                uint32_t batch) const {
         uint32_t b[N][STEPS][2];
         uint32_t nth_group = 0;
@@ -329,7 +288,9 @@ struct Matvec {
                 pack_rows<ROWS, RANKS>(args, shared, self.groups, nth, kept(self, nth), quads,
                                        row_scale);
             }
-            load_operand<N>(n_rows, shared, kept(self, nth), b);
+            if constexpr (ROWS > 1) {
+                load_operand<N>(n_rows, shared, kept(self, nth), b);
+            }
         };
         for_each_run(batch, begin, [&](uint32_t, uint32_t tile, uint32_t end, const At& in) {
             take(queue, self, b, batch, nth_group, tile, end, in);
@@ -381,17 +342,16 @@ struct Matvec {
         Matvec<ROWS, RANKS>(args, memory).run();                                                \
     }
 
-// Two blocks of the narrow kernels fit a multiprocessor: the next kernel of a chain fetches its
-// weights while this one works. The wide ones are for so many weights that this matters less.
-MATVEC(matvec_rows1, 1, 1, 256, 2, )
+// A multiprocessor has registers for sixteen warps: two blocks of eight, so that the next kernel of
+// a chain fetches its weights while this one works, or one of more warps for many weights.
+MATVEC(matvec_rows1, 1, 1, 512, 1, )
 MATVEC(matvec_rows8, 8, 1, 256, 2, )
 MATVEC(matvec_rows16, 16, 1, 256, 1, )
-MATVEC(matvec_rows1_wide, 1, 1, 512, 1, )
 MATVEC(matvec_rows8_wide, 8, 1, 512, 1, )
 
 // Two blocks share tiles; before compute capability 9.0 there are no clusters.
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
-MATVEC(matvec_rows1_split, 1, 2, 256, 2, __cluster_dims__(2))
+MATVEC(matvec_rows1_split, 1, 2, 512, 1, __cluster_dims__(2))
 MATVEC(matvec_rows8_split, 8, 2, 256, 2, __cluster_dims__(2))
 MATVEC(matvec_rows16_split, 16, 2, 256, 1, __cluster_dims__(2))
 #endif

@@ -173,7 +173,7 @@ impl Kernels {
         let matvec = module!("matvec", "80", "90");
         let [rows1, rows8, rows16] =
             load.kernels(matvec, ["matvec_rows1", "matvec_rows8", "matvec_rows16"])?;
-        let [wide1, wide8] = load.kernels(matvec, ["matvec_rows1_wide", "matvec_rows8_wide"])?;
+        let [wide8] = load.kernels(matvec, ["matvec_rows8_wide"])?;
         let sample = module!("sample", "80", "90");
         let decode = module!("attention_decode", "80", "90");
         let prefill = module!("attention_prefill");
@@ -193,7 +193,7 @@ impl Kernels {
             matmul_rows1: load.kernels(matmul, per_type!("matmul_", "_rows1"))?,
             matmul_rows8: load.kernels(matmul, per_type!("matmul_", "_rows8"))?,
             matvec: [rows1, rows8, rows16],
-            matvec_wide: [wide1, wide8, rows16],
+            matvec_wide: [rows1, wide8, rows16],
             matvec_split: match device.info().compute_capability {
                 (..9, _) => None,
                 _ => Some(load.kernels(

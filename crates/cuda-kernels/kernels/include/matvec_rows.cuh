@@ -5,7 +5,7 @@
 #include "cluster.cuh"
 #include "matvec_args.cuh"
 #include "row_norm.cuh"
-#include "unit_product.cuh"
+#include "row_product.cuh"
 
 // What the first block of a cluster adds up.
 template <uint32_t RANKS>
@@ -24,13 +24,43 @@ struct WarpGroups {
     bool is_adder;
 };
 
-// What a lane holds of a warp's first group before the kernels before have ended (the weight of
-// the norm), and right after (row 0).
+// What a lane holds of a warp's first groups before the kernels before have ended (the weight of
+// the norm), and right after (row 0): one trip to memory for all of them.
+template <uint32_t ROWS>
 struct FirstQuads {
-    float weight[4];
-    float x[4];
+    static constexpr uint32_t COUNT = ROWS == 1 ? 2 : 1;
+    float weight[COUNT][4];
+    float x[COUNT][4];
     float inverse_width;
 };
+
+// Of a row, for each of the warp's first groups; zeros beyond its groups.
+template <uint32_t COUNT>
+static __device__ __forceinline__ void load_first_quads(const float* row, const WarpGroups& groups,
+                                                        uint32_t row_len,
+                                                        float (&quads)[COUNT][4]) {
+#pragma unroll
+    for (uint32_t nth = 0; nth < COUNT; nth++) {
+        quads[nth][0] = 0.0f, quads[nth][1] = 0.0f, quads[nth][2] = 0.0f, quads[nth][3] = 0.0f;
+        if (nth < groups.count) {
+            load_quad(row, groups.first + nth * groups.step, row_len, quads[nth]);
+        }
+    }
+}
+
+// The quad of a group that is known only at run time.
+template <uint32_t COUNT>
+static __device__ __forceinline__ void pick_quad(const float (&quads)[COUNT][4], uint32_t nth,
+                                                 float (&quad)[4]) {
+#pragma unroll
+    for (uint32_t i = 0; i < 4; i++) {
+        quad[i] = quads[0][i];
+#pragma unroll
+        for (uint32_t other = 1; other < COUNT; other++) {
+            quad[i] = nth == other ? quads[other][i] : quad[i];
+        }
+    }
+}
 
 static __device__ __forceinline__ void takers_sync() {
     asm volatile("bar.sync 1, %0;" ::"r"(n_takers() * WARP) : "memory");
@@ -38,22 +68,44 @@ static __device__ __forceinline__ void takers_sync() {
 
 static __device__ __forceinline__ uint32_t lane_id() { return threadIdx.x % WARP; }
 
-static __device__ __forceinline__ void load_row_quad(const Args& args, const FirstQuads& first,
+template <uint32_t ROWS>
+static __device__ __forceinline__ void load_row_quad(const Args& args,
+                                                     const FirstQuads<ROWS>& first,
                                                      const WarpGroups& groups, uint32_t nth,
                                                      uint32_t row, float (&x)[4]) {
-    if (nth + row > 0) {
+    if (row > 0 || nth >= FirstQuads<ROWS>::COUNT) {
         const float* at = args.x + (size_t)row * args.row_len;
         load_quad(at, groups.first + nth * groups.step, args.row_len, x);
     } else {
-        x[0] = first.x[0], x[1] = first.x[1], x[2] = first.x[2], x[3] = first.x[3];
+        pick_quad(first.x, nth, x);
     }
+}
+// The sum of `count` values in ascending order, `stride` apart. They are fetched eight at a time:
+// what is added beyond the end are zeros. `fetch(i)` gives the i-th, `add_to(total, value)` adds.
+template <class Value, class Fetch, class AddTo>
+static __device__ __forceinline__ float sum_ascending(uint32_t count, Fetch fetch, AddTo add_to) {
+    constexpr uint32_t AT_ONCE = 8;
+    float total = 0.0f;
+#pragma unroll 1
+    for (uint32_t first = 0; first < count; first += AT_ONCE) {
+        Value values[AT_ONCE];
+#pragma unroll
+        for (uint32_t i = 0; i < AT_ONCE; i++) {
+            values[i] = first + i < count ? fetch(first + i) : Value{};
+        }
+#pragma unroll
+        for (uint32_t i = 0; i < AT_ONCE; i++) {
+            total = add_to(total, values[i]);
+        }
+    }
+    return total;
 }
 
 // The scale of the RMSNorm of the row of the lane's number. Every taking warp must call it.
 template <uint32_t ROWS>
 static __device__ __forceinline__ float norm_rows(const Args& args, const Shared& shared,
                                                  uint32_t n_groups, const WarpGroups& groups,
-                                                 const FirstQuads& first) {
+                                                 const FirstQuads<ROWS>& first) {
     const uint32_t lane = lane_id(), n_rows = ROWS == 1 ? 1 : args.n_rows;
     if (groups.is_adder) {
 #pragma unroll 1
@@ -73,11 +125,8 @@ static __device__ __forceinline__ float norm_rows(const Args& args, const Shared
     takers_sync();
     // Every warp for itself: cheaper than another barrier.
     const uint32_t row = ROWS == 1 ? 0 : min(lane, n_rows - 1);
-    float total = 0.0f;
-#pragma unroll 4
-    for (uint32_t group = 0; group < n_groups; group++) {
-        total = add(total, shared.squares[group * n_rows + row]);
-    }
+    const float total = sum_ascending<float>(
+        n_groups, [&](uint32_t group) { return shared.squares[group * n_rows + row]; }, add);
     return norm_scale(total, first.inverse_width, args.eps);
 }
 
@@ -85,14 +134,16 @@ static __device__ __forceinline__ float norm_rows(const Args& args, const Shared
 template <uint32_t ROWS, uint32_t RANKS>
 static __device__ __forceinline__ void pack_rows(const Args& args, const Shared& shared,
                                                  const WarpGroups& groups, uint32_t nth,
-                                                 uint32_t kept, const FirstQuads& first,
+                                                 uint32_t kept, const FirstQuads<ROWS>& first,
                                                  float row_scale) {
     const uint32_t lane = lane_id(), n_rows = ROWS == 1 ? 1 : args.n_rows;
     const uint32_t group = groups.first + nth * groups.step;
     const bool is_normed = args.norm_weight != nullptr;
-    float weight[4] = {first.weight[0], first.weight[1], first.weight[2], first.weight[3]};
-    if (is_normed && nth > 0) {
+    float weight[4];
+    if (is_normed && nth >= FirstQuads<ROWS>::COUNT) {
         load_quad(args.norm_weight, group, args.row_len, weight);
+    } else {
+        pick_quad(first.weight, nth, weight);
     }
     // Channels 4 lane, + 1 and + 2, + 3: words of two lanes for the step lane / 4.
     const uint32_t place = lane % 2 * 2 * Shared::LANE_WORDS + lane / 4 * 2 + lane % 4 / 2;

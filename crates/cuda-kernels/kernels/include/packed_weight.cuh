@@ -38,16 +38,26 @@ static __device__ constexpr uint32_t half_of(uint32_t value) {
     return (exponent + 15) << 10 | ((value << 10 >> exponent) & 0x3ff);
 }
 
-// Two quants that stand from bit AT on in each half of `bits` (the rest is 0), minus CENTRE: the
-// bits of 1024 make the f16 1024 + quant * 2^AT of them.
+// value & mask | others, in one instruction.
+static __device__ __forceinline__ uint32_t masked_or(uint32_t value, uint32_t mask,
+                                                     uint32_t others) {
+    uint32_t result;
+    asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(value), "r"(mask), "r"(others));
+    return result;
+}
+
+static constexpr uint32_t BOTH_HALVES = 0x00010001;
+// Bits that make the f16 1024 + quant * 2^AT of a quant that stands from bit AT on.
+static constexpr uint32_t BOTH_1024 = half_of(1024) * BOTH_HALVES;
+
+// Two quants that stand from bit AT on in each half of `bits`, with those bits, minus CENTRE.
 template <uint32_t AT, uint32_t CENTRE>
 static __device__ __forceinline__ uint32_t centred(uint32_t bits) {
-    constexpr uint32_t BOTH = 0x00010001;
     constexpr uint32_t factor = (15 - AT) << 10, offset = half_of((1024 >> AT) + CENTRE) | 0x8000;
     uint32_t value;
     asm("fma.rn.f16x2 %0, %1, %2, %3;"
         : "=r"(value)
-        : "r"(bits | half_of(1024) * BOTH), "r"(factor * BOTH), "r"(offset * BOTH));
+        : "r"(bits), "r"(factor * BOTH_HALVES), "r"(offset * BOTH_HALVES));
     return value;
 }
 
@@ -145,10 +155,10 @@ private:
                                                        uint32_t step, uint32_t reg) {
         constexpr uint32_t LOW_MASK = 0x000f000f << AT;
         constexpr uint32_t HIGH_MASK = (H == 2 ? 0x00300030 : 0x00100010) << AT;
-        uint32_t bits = low & LOW_MASK;
+        uint32_t bits = masked_or(low, LOW_MASK, BOTH_1024);
         if constexpr (H > 0) {
             const int left = (int)(4 + AT) - (int)high_bit<L, H>(step, reg);
-            bits |= shifted(high, left) & HIGH_MASK;
+            bits = masked_or(shifted(high, left), HIGH_MASK, bits);
         }
         return centred<AT, CENTRE>(bits);
     }
@@ -156,10 +166,10 @@ private:
     template <uint32_t AT>
     static __device__ __forceinline__ uint32_t pairs(uint32_t low, uint32_t high, uint32_t step,
                                                      uint32_t reg) {
-        uint32_t bits = low & 0x00030003 << AT;
+        uint32_t bits = masked_or(low, 0x00030003 << AT, BOTH_1024);
         if constexpr (H > 0) {
             const int left = (int)(2 + AT) - (int)high_bit<L, H>(step, reg);
-            bits |= shifted(high, left) & 0x00040004 << AT;
+            bits = masked_or(shifted(high, left), 0x00040004 << AT, bits);
         }
         return centred<AT, CENTRE>(bits);
     }
@@ -167,10 +177,12 @@ private:
 
 // The scales of rows g and g + 8 (`half` 0 and 1), block by block; BLOCK_STEPS steps share one.
 // A format with minima adds `minimum(block, half)` to each of the block's weights. After
-// `next_half()` the blocks count from the middle of the group.
+// `next_half()` the blocks count from the middle of the group. They are computed from a factor
+// and a number, or as they are.
 struct NoScales {
     static constexpr uint32_t BYTES = 0, BLOCK_STEPS = STEPS;
     static constexpr bool HAS_SCALES = false, HAS_MINIMA = false;
+    static constexpr bool IS_COMPUTED = false;
 
     __device__ __forceinline__ NoScales(const uint8_t*, uint32_t) {}
     __device__ __forceinline__ void next_half() {}
@@ -182,6 +194,7 @@ struct NoScales {
 struct BlockScales {
     static constexpr uint32_t BYTES = 128, BLOCK_STEPS = 2;
     static constexpr bool HAS_SCALES = true, HAS_MINIMA = false;
+    static constexpr bool IS_COMPUTED = false;
     uint4 d;
 
     __device__ __forceinline__ BlockScales(const uint8_t* at, uint32_t g)
@@ -222,6 +235,7 @@ static __device__ __forceinline__ float byte_value(uint32_t word, uint32_t i) {
 struct SuperScalesMinima {
     static constexpr uint32_t BYTES = 192, BLOCK_STEPS = 2;
     static constexpr bool HAS_SCALES = true, HAS_MINIMA = true;
+    static constexpr bool IS_COMPUTED = true;
     uint4 bytes;
     uint2 d;
 
@@ -245,6 +259,7 @@ struct SuperScalesMinima {
 struct NibbleScalesMinima {
     static constexpr uint32_t BYTES = 192, BLOCK_STEPS = 1;
     static constexpr bool HAS_SCALES = true, HAS_MINIMA = true;
+    static constexpr bool IS_COMPUTED = true;
     uint4 bytes;
     uint2 d;
 
@@ -268,6 +283,7 @@ struct NibbleScalesMinima {
 struct SignedScales {
     static constexpr uint32_t BYTES = 160, BLOCK_STEPS = 1;
     static constexpr bool HAS_SCALES = true, HAS_MINIMA = false;
+    static constexpr bool IS_COMPUTED = true;
     uint4 bytes;
     uint32_t d;
 

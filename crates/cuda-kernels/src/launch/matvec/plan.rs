@@ -6,8 +6,12 @@ const QUEUE_BYTES: usize = 112 << 10;
 const PARTS_BYTES: usize = 24 << 10;
 /// Shared memory of activations, beyond which a warp packs its groups again for each batch.
 const KEPT_BYTES: usize = 80 << 10;
-/// Units of a block, beyond which more warps pay more than an early begin of the next kernel.
-const WIDE_UNITS: usize = 100;
+/// Units of a block, beyond which more warps pay more than an early begin of the next kernel, for
+/// one row and for several.
+const WIDE_UNITS: usize = 30;
+const WIDE_UNITS_OF_ROWS: usize = 100;
+/// Fewest warps that multiply, since they also add up.
+const MIN_TAKERS: usize = 3;
 /// Groups of a row that one block takes without the help of another.
 const UNSPLIT_GROUPS: usize = 15;
 
@@ -41,7 +45,7 @@ pub(super) enum Width {
     Narrow,
     /// Sixteen.
     Wide,
-    /// Eight in each of two blocks that share tiles.
+    /// Eight, for one row up to sixteen, in each of two blocks that share tiles.
     Split,
 }
 
@@ -81,18 +85,28 @@ impl Plan {
             .min((means.n_multiprocessors / n_ranks).max(1));
         let most_tiles = shape.n_tiles.div_ceil(n_pairs);
         let n_groups = shape.n_groups.div_ceil(n_ranks);
-        let most_takers = if width == Width::Wide { 15 } else { 7 };
-        let takers = most_takers.min((n_groups * most_tiles).max(3));
+        let most_takers = match width {
+            Width::Wide => 15,
+            Width::Split if shape.n_rows == 1 => 15,
+            Width::Narrow | Width::Split => 7,
+        };
+        let takers = most_takers.min((n_groups * most_tiles).max(MIN_TAKERS));
         let mut chunk = n_groups.div_ceil(n_groups.div_ceil(takers));
         loop {
+            let tile_warps = (takers / chunk).min(most_tiles);
             let mut plan = Self {
                 width,
                 n_blocks: n_pairs * n_ranks,
-                takers,
+                takers: if shape.n_rows == 1 {
+                    // Idle warps would keep the next kernel's from beginning.
+                    (chunk * tile_warps).max(MIN_TAKERS)
+                } else {
+                    takers
+                },
                 depth: 1,
                 stage_bytes: chunk * shape.unit_bytes,
                 chunk,
-                tile_warps: (takers / chunk).min(most_tiles),
+                tile_warps,
                 block_tiles: shape.n_tiles / n_pairs,
                 larger_blocks: shape.n_tiles % n_pairs,
                 batch: most_tiles,
@@ -111,6 +125,11 @@ impl Plan {
 
     fn width(shape: &Shape, means: &Means) -> Width {
         let n = means.n_multiprocessors;
+        let most_narrow_units = if shape.n_rows == 1 {
+            WIDE_UNITS
+        } else {
+            WIDE_UNITS_OF_ROWS
+        };
         let is_narrow_matrix = shape.n_tiles * 2 <= n * 3;
         if means.has_clusters
             && !shape.is_normed
@@ -119,7 +138,7 @@ impl Plan {
         {
             Width::Split
         } else if shape.n_rows <= 8
-            && shape.n_tiles.div_ceil(n.max(1)) * shape.n_groups > WIDE_UNITS
+            && shape.n_tiles.div_ceil(n.max(1)) * shape.n_groups > most_narrow_units
         {
             Width::Wide
         } else {
@@ -184,7 +203,7 @@ mod tests {
                         let shape = shape(n_tiles, n_groups, n_rows);
                         let plan = Plan::new(&shape, &means);
                         // Sums and activations of many long rows are more than a small device has.
-                        let fits = n_groups * n_rows <= 1024 || means.shared_bytes > 200 << 10;
+                        let fits = n_groups * n_rows <= 640 || means.shared_bytes > 200 << 10;
                         let Some(plan) = plan else {
                             assert!(!fits, "{n_tiles} {n_groups} {n_rows}");
                             continue;
