@@ -110,14 +110,21 @@ impl Run {
     }
 
     /// Starts it, with stdout and stderr piped.
-    pub fn spawn(mut self) -> Child {
+    pub fn spawn(self) -> Child {
+        let mut child = self.spawn_open();
+        drop(child.stdin.take());
+        child
+    }
+
+    /// Starts it, with stdout and stderr piped, and stdin open for more than it was given.
+    pub fn spawn_open(mut self) -> Child {
         self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary starts");
         // A program that does not read its input may be gone already.
-        _ = child.stdin.take().expect("piped").write_all(&self.stdin);
+        _ = child.stdin.as_mut().expect("piped").write_all(&self.stdin);
         child
     }
 

@@ -1,7 +1,8 @@
-//! Opening a file, or the files of a split set. The only file I/O and the only `unsafe` of this
-//! crate.
+//! Opening a file, or the files of a split set. The only file I/O of this crate and, with
+//! `lost_page`, its only `unsafe`.
 
 mod header;
+mod lost_page;
 mod split;
 
 use std::fs::{self, File};
@@ -17,12 +18,14 @@ use crate::shared_bytes::{Backing, SharedBytes};
 use crate::tensor::{TensorInfo, TensorView};
 pub(crate) use header::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, check_alignment};
 use header::{Part, parse};
+pub use lost_page::{LOST_PAGE_EXIT_CODE, exit_on_lost_page};
 
 /// A parsed GGUF file, or a set of files that hold one model. Cheap to clone: the bytes are shared.
 ///
 /// Everything is checked when it is opened, so what the accessors return lies within the file. A
-/// file must not be changed in place while it is open (replace models by renaming): see
-/// [`check_unchanged`](GgufFile::check_unchanged).
+/// file must not be changed in place while it is open (replace models by renaming).
+/// [`check_unchanged`](GgufFile::check_unchanged) notices that it was written to; one cut short
+/// ends the process when a lost page is read, which [`exit_on_lost_page`] makes a clean end.
 #[derive(Clone, Debug)]
 pub struct GgufFile {
     inner: Arc<Inner>,
@@ -159,8 +162,9 @@ impl GgufFile {
     }
 
     /// Whether every file still has the length and the modification time it had when it was
-    /// opened. To be asked after the weights were read: a file overwritten in between gives
-    /// wrong values that nothing else can tell from right ones.
+    /// opened. To be asked after something was read from it and before the result is used: a file
+    /// overwritten in between gives wrong values that nothing else can tell from right ones. Takes
+    /// about a microsecond for each file.
     pub fn check_unchanged(&self) -> Result<(), Error> {
         match self
             .inner

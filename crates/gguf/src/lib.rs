@@ -45,7 +45,7 @@ mod writer;
 pub use block::TensorType;
 pub use dequant::{dequantize, f16_to_f32};
 pub use error::Error;
-pub use file::{GgufFile, Warnings};
+pub use file::{GgufFile, LOST_PAGE_EXIT_CODE, Warnings, exit_on_lost_page};
 pub use metadata::{ArrayValue, Metadata, StrArray, Value, ValueType};
 pub use quant::{f32_to_f16, quantize};
 pub use shared_bytes::SharedBytes;

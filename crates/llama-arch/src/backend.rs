@@ -125,6 +125,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
         HOST_CHUNK_ROWS
     }
 
+    /// Whether matrices stay in the file's mapping, so that every step reads the file.
+    fn reads_file(&self) -> bool {
+        true
+    }
+
     /// Bytes free for weights, cache and activations: what a plan is checked against before
     /// anything is allocated. `None`: the host's memory, which is its own affair.
     ///

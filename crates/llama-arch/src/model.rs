@@ -39,6 +39,8 @@ pub struct Model<B: Backend> {
     weights: Weights<B>,
     /// What they take on the device.
     weight_bytes: u64,
+    /// What every step reads the weights from, unless the backend has taken them over.
+    file: Option<GgufFile>,
 }
 
 impl<B: Backend> Model<B> {
@@ -61,6 +63,7 @@ impl<B: Backend> Model<B> {
         let weights = Weights::load(file, &config, &backend, progress)?;
         Ok(Self {
             weight_bytes: backend.weight_bytes(file),
+            file: backend.reads_file().then(|| file.clone()),
             backend,
             config,
             weights,
@@ -74,6 +77,14 @@ impl<B: Backend> Model<B> {
     pub fn memory_plan(&self, options: &ExecutorOptions) -> Result<MemoryPlan> {
         let step_bytes = self.backend.step_bytes(self, options)?;
         MemoryPlan::of_parts(&self.config, options, (self.weight_bytes, step_bytes))
+    }
+
+    /// To be asked after every step: weights that were overwritten give wrong tokens.
+    fn check_file(&self) -> Result<()> {
+        Ok(self
+            .file
+            .as_ref()
+            .map_or(Ok(()), GgufFile::check_unchanged)?)
     }
 
     /// The hyperparameters.
@@ -274,7 +285,7 @@ impl<B: Backend> Executor<B> {
         let mut trace = trace;
         let computed = self.operations(&model, &mut buffers, batch, &mut trace);
         self.buffers = Some(buffers);
-        computed
+        computed.and_then(|()| model.check_file())
     }
 
     /// The logits of the last step, unless its operations have read them already.

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io;
 
+use gguf::LOST_PAGE_EXIT_CODE;
+
 use crate::logging::one_line;
 
 /// Why a command did not do what it was asked for.
@@ -12,6 +14,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// What was asked for cannot be done.
     Failed(String),
+    /// The model file changed while it was in use: nothing that was read from it counts.
+    FileChanged(String),
     /// The device failed while it computed.
     DeviceFailed(String),
     /// The user stopped it.
@@ -58,6 +62,7 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::DeviceFailed(_) => 70,
+            Self::FileChanged(_) => LOST_PAGE_EXIT_CODE,
             Self::Interrupted => 130,
         }
     }
@@ -65,7 +70,9 @@ impl Failure {
     /// What to tell the user, in one line; `None` where there is nothing to say.
     pub(crate) fn message(&self) -> Option<String> {
         match self {
-            Self::Usage(message) | Self::Failed(message) => Some(one_line(message)),
+            Self::Usage(message) | Self::Failed(message) | Self::FileChanged(message) => {
+                Some(one_line(message))
+            }
             Self::DeviceFailed(message) => {
                 Some(one_line(&format!("{message}; start the program again")))
             }
@@ -76,7 +83,10 @@ impl Failure {
 
 impl From<gguf::Error> for Failure {
     fn from(error: gguf::Error) -> Self {
-        Self::failed(error)
+        match error {
+            gguf::Error::FileChanged { .. } => Self::FileChanged(error.to_string()),
+            other => Self::failed(other),
+        }
     }
 }
 
@@ -104,6 +114,7 @@ impl From<llama_arch::Error> for Failure {
             }
             Error::Cancelled => Self::Interrupted,
             Error::DeviceFailed { .. } => Self::DeviceFailed(error.to_string()),
+            Error::Gguf(error) => error.into(),
             other => Self::failed(other),
         }
     }
@@ -120,7 +131,8 @@ mod tests {
             reason: "gone\nfor good".into(),
         };
         let closed = io::Error::from(io::ErrorKind::BrokenPipe);
-        let rows: [(Failure, u8, Option<&str>); 5] = [
+        let changed = Failure::FileChanged("m changed".into());
+        let rows: [(Failure, u8, Option<&str>); 6] = [
             (
                 Failure::failed("a\r\nb\u{1b}[2J").about("m"),
                 1,
@@ -132,6 +144,7 @@ mod tests {
                 70,
                 Some("the device failed in matmul: gone for good; start the program again"),
             ),
+            (changed.about("n"), 74, Some("m changed")),
             (llama_arch::Error::Cancelled.into(), 130, None),
             (Failure::stdout(closed), 0, None),
         ];

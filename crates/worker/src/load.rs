@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gguf::GgufFile;
 use llama_arch::{Device, LlamaModel, LoadOptions, MemoryPlan};
+use tokenizer_bpe::Tokenizer;
 
 use crate::error::{Failure, Result};
 use crate::hub::cache::Settings;
@@ -82,6 +83,13 @@ impl ModelFile {
         error
             .into()
             .about(path.map_or(DEMO_NAME.into(), Path::to_string_lossy))
+    }
+
+    /// The tokenizer alone.
+    pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::from_gguf(&self.file).map_err(|error| self.about(error))?;
+        self.file.check_unchanged()?;
+        Ok(tokenizer)
     }
 
     /// Loads the weights onto a device, showing progress where it takes long. If the device

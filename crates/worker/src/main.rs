@@ -30,6 +30,9 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     logging::init(cli.verbose, cli.log_format);
+    if let Err(error) = gguf::exit_on_lost_page() {
+        tracing::warn!("a model file that is cut short will end the program abruptly: {error}");
+    }
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -39,11 +39,13 @@ impl Prompter {
     pub(crate) fn from_gguf(file: &GgufFile) -> Result<Self> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok();
         let now = since_epoch.map(|time| LocalTime::from_unix(time.as_secs().cast_signed()));
-        Ok(Self {
+        let prompter = Self {
             tokenizer: Tokenizer::from_gguf(file)?,
             template: ChatTemplate::from_gguf(file)?,
             now,
-        })
+        };
+        file.check_unchanged()?;
+        Ok(prompter)
     }
 
     /// Whether conversations can be rendered.

@@ -14,6 +14,7 @@ mod demo;
 mod determinism;
 mod doctor;
 mod errors;
+mod file_changes;
 mod generate;
 mod inspect;
 mod perplexity;

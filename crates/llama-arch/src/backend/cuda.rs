@@ -123,6 +123,10 @@ impl Backend for CudaBackend {
         describe(self.0.device.info())
     }
 
+    fn reads_file(&self) -> bool {
+        false
+    }
+
     fn chunk_rows(&self) -> usize {
         CHUNK_ROWS
     }

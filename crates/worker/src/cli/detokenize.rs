@@ -1,7 +1,6 @@
 //! `detokenize`: ids to text.
 
 use serde::Serialize;
-use tokenizer_bpe::Tokenizer;
 
 use super::args::{FormatArgs, ModelArg, token_ids};
 use super::report;
@@ -36,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ids => token_ids(ids)?,
     };
     let file = ModelFile::open(args.model.model.as_deref())?;
-    let tokenizer = Tokenizer::from_gguf(&file.file).map_err(|error| file.about(error))?;
+    let tokenizer = file.tokenizer()?;
     let text = tokenizer.decode(&ids)?;
     let mut output = Output::stdout();
     if args.format.json() {

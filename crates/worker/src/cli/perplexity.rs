@@ -135,7 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     interrupt::cancel(cancel.clone())?;
     let file = ModelFile::open(Some(&args.model))?;
     let config = LlamaConfig::from_gguf(&file.file).map_err(|error| file.about(error))?;
-    let tokenizer = Tokenizer::from_gguf(&file.file).map_err(|error| file.about(error))?;
+    let tokenizer = file.tokenizer()?;
     let mut base = args.base()?;
     let header = args.header(&tokenizer, config.vocab, base.as_ref().map(|(it, _)| it))?;
     check_context(&config, header.context);

@@ -55,7 +55,7 @@ struct TokenDocument {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let file = ModelFile::open(args.model.model.as_deref())?;
-    let tokenizer = Tokenizer::from_gguf(&file.file).map_err(|error| file.about(error))?;
+    let tokenizer = file.tokenizer()?;
     let text = match args.text.as_deref() {
         None | Some("-") => load::read_stdin()?,
         Some(text) => text.to_owned(),
