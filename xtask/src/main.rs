@@ -11,7 +11,9 @@ mod bench;
 mod build_ptx;
 mod ci;
 mod fixtures;
+mod fuzz;
 mod man;
+mod miri;
 mod pack_model;
 mod synth_model;
 mod tidy;
@@ -61,6 +63,16 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         help: "the worker beside llama.cpp: speeds in turns, and a record (--peer PATH, ...)",
         run: bench::run,
+    },
+    Command {
+        name: "fuzz",
+        help: "hostile input for every parser (--target NAME, --runs N, --asan)",
+        run: fuzz::run,
+    },
+    Command {
+        name: "miri",
+        help: "the tests of unsafe code in an interpreter that knows its rules",
+        run: miri::run,
     },
     Command {
         name: "pack-model",
@@ -145,9 +157,12 @@ mod tests {
         assert!(fails_with_usage(&["tidy", "--fix"]));
         assert!(fails_with_usage(&["ci", "now"]));
         assert!(fails_with_usage(&["fixtures", "--python"]));
+        assert!(fails_with_usage(&["fuzz", "--runs"]));
+        assert!(fails_with_usage(&["fuzz", "--target", "nothing"]));
         assert!(fails_with_usage(&["synth-model", "--preset"]));
         assert!(fails_with_usage(&["build-ptx", "--nvcc"]));
         assert!(fails_with_usage(&["man", "--here"]));
+        assert!(fails_with_usage(&["miri", "now"]));
         assert!(dispatch(&["--help".to_string()]).is_ok());
     }
 

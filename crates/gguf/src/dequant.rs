@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_half_by_its_definition() {
-        for half in 0..=u16::MAX {
+        for half in (0..=u16::MAX).step_by(if cfg!(miri) { 257 } else { 1 }) {
             let (exponent, mantissa) = (i32::from(half >> 10 & 0x1f), f64::from(half & 0x3ff));
             let magnitude = match exponent {
                 0x1f if mantissa == 0.0 => f64::INFINITY,

@@ -117,7 +117,8 @@ mod tests {
     impl_word!(u8, i8);
 
     fn all() -> impl Iterator<Item = u8> {
-        0..=u8::MAX
+        // An interpreter has no time for all.
+        (0..=u8::MAX).step_by(if cfg!(miri) { 15 } else { 1 })
     }
 
     fn pairs() -> impl Iterator<Item = (u8, u8)> {

@@ -41,10 +41,10 @@ impl Source {
             .is_some_and(|(_, extension)| extensions.contains(&extension))
     }
 
-    /// A test, a benchmark or an example: it may panic and has no length limit.
+    /// A test, a benchmark, an example or a fuzz target: it may panic and has no length limit.
     pub(super) fn is_test(&self) -> bool {
         let mut parts = self.path.split('/');
-        parts.any(|part| matches!(part, "tests" | "benches" | "examples" | "tests.rs"))
+        parts.any(|part| matches!(part, "tests" | "benches" | "examples" | "fuzz" | "tests.rs"))
     }
 
     /// Written by a program and never by hand.

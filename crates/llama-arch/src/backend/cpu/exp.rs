@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn close_to_the_function_everywhere() {
+        let step = if cfg!(miri) { 1 << 10 } else { 1 };
         let x: Vec<f32> = (0..1 << 18)
+            .step_by(step)
             .map(|i| (i as f32 - 131_072.0) * 1e-3)
             .collect();
         for isa in Isa::available() {
