@@ -12,7 +12,7 @@ use crate::workspace;
 /// Tree borrows is the newer model of aliasing.
 const FLAGS: &str = "-Zmiri-tree-borrows";
 /// Seeds of the scheduler for tests with threads: other seeds, other interleavings.
-const SEEDS: &str = "-Zmiri-tree-borrows -Zmiri-many-seeds=0..16";
+const SEEDS: &str = "-Zmiri-tree-borrows -Zmiri-many-seeds=0..4";
 
 /// Arguments of `cargo miri test`, and the interpreter's flags.
 const GROUPS: &[(&str, &str)] = &[
