@@ -245,7 +245,8 @@ impl Warp {
                         });
                         return Ok(());
                     }
-                    self.together(&what, active);
+                    let done = self.together(&what, active, shared);
+                    done.map_err(|f| at(inst, &f))?;
                 }
                 _ => match self.touch(inst, active, shared).map_err(|f| at(inst, &f))? {
                     Step::Next => {}
@@ -334,8 +335,8 @@ impl Warp {
     }
 
     #[inline(always)]
-    fn together(&mut self, what: &Together, active: u32) {
-        self.exchange(what, active);
+    fn together(&mut self, what: &Together, active: u32, shared: &Shared<'_>) -> Result<(), Fault> {
+        self.exchange(what, active, shared)
     }
 }
 

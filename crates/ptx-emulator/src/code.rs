@@ -308,6 +308,11 @@ pub(crate) enum Together {
         b: [Row; 2],
         c: [Row; 4],
     },
+    /// Four blocks of 8 x 8 halves from shared memory.
+    LoadMatrix {
+        to: [Row; 4],
+        at: Address,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

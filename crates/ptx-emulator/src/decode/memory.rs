@@ -18,6 +18,7 @@ impl Decoder {
             "bar" | "barrier" => self.barrier(words),
             "cp" => self.copy(words),
             "mbarrier" => self.mbarrier(words),
+            "ldmatrix" => self.load_matrix(words),
             "shfl" | "vote" | "redux" | "mma" => self.together(words),
             _ => words.refused(),
         }
@@ -216,6 +217,16 @@ impl Decoder {
             *row = self.word(name.trim(), 32)?;
         }
         Ok(rows)
+    }
+
+    fn load_matrix(&mut self, words: &Words<'_>) -> Result<Op, Wrong> {
+        let kind = words.parts.join(".");
+        if kind != "ldmatrix.sync.aligned.m8n8.x4.shared.b16" {
+            return words.refused();
+        }
+        let (to, at) = (self.rows(words.arg(0)?)?, self.address(words.arg(1)?)?);
+        let load = Together::LoadMatrix { to, at };
+        Ok(Op::Together(load, self.constant32(u32::MAX)))
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each instruction")]

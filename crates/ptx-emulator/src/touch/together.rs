@@ -1,14 +1,19 @@
 //! Instructions of a whole warp: exchanges between its lanes, and matrix products.
 
-use crate::block::Warp;
-use crate::code::{Redux, Row, Shuffle, Together, Vote};
+use crate::block::{Fault, Shared, Warp};
+use crate::code::{Address, Redux, Row, Shuffle, Together, Vote};
 use crate::float::half_to_float;
 use crate::rows::{Rows, lanes};
 
 impl Warp {
     /// What lanes do together, all of which are there.
     #[inline(always)]
-    pub(crate) fn exchange(&mut self, what: &Together, m: u32) {
+    pub(crate) fn exchange(
+        &mut self,
+        what: &Together,
+        m: u32,
+        shared: &Shared<'_>,
+    ) -> Result<(), Fault> {
         match *what {
             Together::Sync => {}
             Together::Shuffle {
@@ -60,11 +65,35 @@ impl Warp {
                 lanes(m, |i| self.rows.w[to as usize][i] = total);
             }
             Together::Mma { d, a, b, c } => self.rows.mma(d, a, b, c),
+            Together::LoadMatrix { to, at } => self.rows.load_matrix(to, &at, shared)?,
         }
+        Ok(())
     }
 }
 
 impl Rows {
+    /// Lane l names row l % 8 of block l / 8; lane l gets the pair l % 4 of row l / 4 of each.
+    fn load_matrix(
+        &mut self,
+        to: [Row; 4],
+        at: &Address,
+        shared: &Shared<'_>,
+    ) -> Result<(), Fault> {
+        let mut loaded = [[0; 32]; 4];
+        for (block, rows) in loaded.iter_mut().enumerate() {
+            for (lane, value) in rows.iter_mut().enumerate() {
+                let row = self.address(at, 8 * block + lane / 4);
+                // Rows are at multiples of their 16 bytes.
+                shared.range(row, 16)?;
+                *value = shared.load_shared(row + 4 * (lane as u64 % 4), 4)? as u32;
+            }
+        }
+        for (row, values) in to.into_iter().zip(loaded) {
+            self.w[row as usize] = values;
+        }
+        Ok(())
+    }
+
     /// The product of 16 x 16 and 16 x 8 halves, added in the order of the inner index.
     #[inline(always)]
     fn mma(&mut self, d: [Row; 4], a: [Row; 4], b: [Row; 2], c: [Row; 4]) {
