@@ -3,9 +3,9 @@
 //
 // The arithmetic is that of head_norm.cu, rope_append.cu and attention.cuh. One block of threads
 // per split of 256 positions, KV head and row; it serves up to 8 query heads, as rows 0 to 7 of
-// the matrix products (the others are zeros). A warp scores one tile, all warps exchange weights,
+// the matrix products (the others are zeros). A warp scores one cache block, all exchange weights,
 // and each sums up the values of every eighth run of eight channels. The splits of a longer row
-// leave their sums in `scratch`, and the block that comes last merges them in ascending order.
+// come together as decode_splits.cuh says.
 //
 // The grid covers the longest row there may be, so that it suits every step of a recorded graph.
 // The step's own key and value are used as they are made: the cache has them for later steps.
@@ -16,60 +16,54 @@
 #include "decode_place.cuh"
 #include "decode_splits.cuh"
 
-// Position in its tile of the key that this lane holds for a part.
-static __device__ __forceinline__ uint32_t key_slot(uint32_t part) {
-    const uint32_t g = threadIdx.x % WARP / 4;
-    return g / 2 * 8 + 2 * part + g % 2;
-}
-
-// Copies what this thread will need of the keys before the row's own.
+// Copies the keys of this warp's cache block before the row's own.
 template <class S>
 static __device__ __forceinline__ void fetch_keys(const Args& args, const Place& place,
                                                   uint4* copies) {
-    const uint32_t tile = threadIdx.x / WARP, head_dim = S::dim(args);
-    if (place.sees(tile)) {
-        const __half* head = args.keys + head_index(place.blocks[tile], place.kv_head,
+    const uint32_t block = threadIdx.x / WARP, head_dim = S::dim(args);
+    if (place.sees(block)) {
+        const __half* head = args.keys + head_index(place.table[block], place.kv_head,
                                                     args.n_kv_heads, head_dim);
+        const uint32_t first = place.block_start(block);
+        const uint32_t n_there = max(place.position, first) - first;
+        uint4* to = copies + S::keys_at(block);
 #pragma unroll
-        for (uint32_t part = 0; part < TILE_PARTS; part++) {
-            const uint32_t slot = key_slot(part);
-            const bool is_there = place.tile_start(tile) + slot < place.position;
-            const __half* key = head + slot * head_dim;
-#pragma unroll
-            for (uint32_t piece = 0; piece < S::PIECES; piece++) {
-                uint4* to = copies + S::key_at(part, piece);
-                const uint32_t channel = step_channel(2 * piece, S::STEPS, threadIdx.x % 4);
-                if (!S::IS_EXACT) {
-                    *to = is_there ? gather8(key, channel, head_dim) : make_uint4(0, 0, 0, 0);
-                } else if (2 * piece + 1 < S::STEPS) {
-                    copy16(to, key + channel, is_there ? 16 : 0);
-                } else {
-                    copy8(to, key + channel, is_there ? 8 : 0);
-                }
+        for (uint32_t n = 0; n < BLOCK_POSITIONS * S::KEY_PIECES; n += WARP) {
+            const uint32_t i = n + threadIdx.x % WARP;
+            const uint32_t slot = i / S::KEY_PIECES, piece = i % S::KEY_PIECES;
+            uint4* at = to + swizzled<S::KEY_PIECES>(slot, piece);
+            if (S::IS_EXACT) {
+                copy16(at, head + 8 * i, slot < n_there ? 16 : 0);
+            } else {
+                *at = slot < n_there ? gather8(head + slot * head_dim, 8 * piece, head_dim)
+                                     : make_uint4(0, 0, 0, 0);
             }
         }
     }
     copies_end_group();
 }
 
-// Likewise of the values; those of the row's own position and later ones are zero.
+// Likewise the values of its channels; those of the row's own position and later ones are zero.
 template <class S>
 static __device__ __forceinline__ void fetch_values(const Args& args, const Place& place,
                                                     uint4* copies) {
-    const uint32_t g = threadIdx.x % WARP / 4, t = threadIdx.x % 4, warp = threadIdx.x / WARP;
-    const uint32_t head_dim = S::dim(args);
+    const uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+    const uint32_t head_dim = S::dim(args), piece = lane % S::VALUE_PIECES;
 #pragma unroll 2
-    for (uint32_t tile = place.first_tile; tile <= place.last_tile; tile++) {
-        const uint32_t first = place.tile_start(tile) + 8 * t;
+    for (uint32_t block = 0; block < SPLIT_BLOCKS; block++) {
+        const uint32_t first = place.block_start(block) + 8 * piece;
         const uint32_t n_there =
             first < place.position && first + 8 > place.start ? min(place.position - first, 8) : 0;
-        const __half* head = args.values + head_index(place.blocks[tile], place.kv_head,
-                                                      args.n_kv_heads, head_dim);
+        const uint32_t index = place.sees(block) ? place.table[block] : 0;
+        const __half* head = args.values + head_index(index, place.kv_head, args.n_kv_heads,
+                                                      head_dim);
+        uint4* to = copies + S::values_at(block);
 #pragma unroll
         for (uint32_t run = warp; run < S::ALL_RUNS; run += WARPS) {
-            const uint32_t channel = run * 8 + g, row = channel < head_dim ? channel : 0;
-            copy16(copies + S::value_at(tile, run), head + row * BLOCK_POSITIONS + 8 * t,
-                   channel < head_dim ? 2 * n_there : 0);
+            const uint32_t channel = run * 8 + lane / S::VALUE_PIECES;
+            const uint32_t row = channel < head_dim ? channel : 0;
+            copy16(to + swizzled<S::VALUE_PIECES>(channel, piece),
+                   head + row * BLOCK_POSITIONS + 8 * piece, channel < head_dim ? 2 * n_there : 0);
         }
     }
     copies_end_group();
@@ -80,7 +74,7 @@ template <class S>
 static __device__ __forceinline__ void append(const Args& args, const Place& place,
                                               const Shared<S::DIM>& shared) {
     const uint32_t head_dim = S::dim(args), slot = place.position % BLOCK_POSITIONS;
-    const size_t head = head_index(place.blocks[place.position % SPLIT / BLOCK_POSITIONS],
+    const size_t head = head_index(place.table[place.position % SPLIT / BLOCK_POSITIONS],
                                    place.kv_head, args.n_kv_heads, head_dim);
     // From the last thread on: the first warps have more to do.
     const uint32_t i = THREADS - 1 - threadIdx.x;
@@ -90,139 +84,157 @@ static __device__ __forceinline__ void append(const Args& args, const Place& pla
     }
 }
 
-// Puts the row's own key among those that this thread copied.
+// Puts the row's own key among those that this warp copied.
 template <class S>
 static __device__ __forceinline__ void add_key(const Place& place, uint4* copies,
                                                const Shared<S::DIM>& shared) {
-    const uint32_t own = place.position - place.tile_start(threadIdx.x / WARP);
-    const uint32_t part = own % 8 / 2;
-    if (own >= BLOCK_POSITIONS || key_slot(part) != own) {
-        return;
+    const uint32_t block = threadIdx.x / WARP, piece = threadIdx.x % WARP;
+    const uint32_t own = place.position - place.block_start(block);
+    if (own < BLOCK_POSITIONS && piece < S::KEY_PIECES) {
+        copies[S::keys_at(block) + swizzled<S::KEY_PIECES>(own, piece)] =
+            reinterpret_cast<const uint4*>(shared.key)[piece];
     }
-#pragma unroll
-    for (uint32_t piece = 0; piece < S::PIECES; piece++) {
-        const uint32_t channel = step_channel(2 * piece, S::STEPS, threadIdx.x % 4);
-        uint2* to = reinterpret_cast<uint2*>(copies + S::key_at(part, piece));
-        const uint2* from = reinterpret_cast<const uint2*>(&shared.key[channel]);
-        to[0] = from[0];
-        if (2 * piece + 1 < S::STEPS) {
-            to[1] = from[1];
-        }
-    }
+    __syncwarp();
 }
 
-// Likewise its value.
+// Likewise its value, where this lane copied the positions around it.
 template <class S>
 static __device__ __forceinline__ void add_value(const Place& place, uint4* copies,
                                                  const Shared<S::DIM>& shared) {
     const uint32_t lane = threadIdx.x % WARP, slot = place.position % BLOCK_POSITIONS;
-    if (!place.is_newest() || lane % 4 != slot / 8) {
+    if (!place.is_newest() || lane % S::VALUE_PIECES != slot / 8) {
         return;
     }
-    const uint32_t tile = place.position % SPLIT / BLOCK_POSITIONS;
+    uint4* block = copies + S::values_at(place.position % SPLIT / BLOCK_POSITIONS);
 #pragma unroll
     for (uint32_t run = threadIdx.x / WARP; run < S::ALL_RUNS; run += WARPS) {
-        __half* to = reinterpret_cast<__half*>(copies + S::value_at(tile, run));
-        to[slot % 8] = shared.value[run * 8 + lane / 4];
+        const uint32_t channel = run * 8 + lane / S::VALUE_PIECES;
+        uint4* piece = block + swizzled<S::VALUE_PIECES>(channel, slot / 8);
+        reinterpret_cast<__half*>(piece)[slot % 8] = shared.value[channel];
     }
 }
 
-// Scores of the tile of this warp, masked; their largest go to shared memory. Returns their unit.
+// Scores of the cache block of this warp, masked; their largest go to shared memory. Returns their
+// unit.
 template <class S>
 static __device__ __forceinline__ float score(const Args& args, const Place& place,
                                               const uint4* copies, Shared<S::DIM>& shared,
-                                              Scores& scores) {
-    const uint32_t head = threadIdx.x % WARP / 4, tile = threadIdx.x / WARP;
-    const auto load = [&](uint32_t row, uint32_t channel) {
-        return row == 0 && head < place.n_heads
-                   ? *reinterpret_cast<const float4*>(&shared.turned[head][channel])
-                   : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+                                              Scores<BLOCK_PARTS>& scores) {
+    const uint32_t lane = threadIdx.x % WARP, head = lane / 4, block = threadIdx.x / WARP;
+    float2 own[2 * S::STEPS];
+#pragma unroll
+    for (uint32_t i = 0; i < 2 * S::STEPS; i++) {
+        own[i] = head < place.n_heads ? *reinterpret_cast<const float2*>(
+                                            &shared.turned[head][Query<S::STEPS>::channel(i)])
+                                      : make_float2(0.0f, 0.0f);
+    }
+    const auto load = [&](uint32_t row, uint32_t half_step) {
+        return row == 0 ? own[half_step] : make_float2(0.0f, 0.0f);
     };
     const Query<S::STEPS> query(load, args.scale);
-    // Not unrolled: code that runs once costs more to fetch than to run.
-#pragma unroll 1
-    for (uint32_t piece = 0; piece < S::PIECES; piece++) {
+    const uint4* keys = copies + S::keys_at(block);
 #pragma unroll
-        for (uint32_t step = 2 * piece; step < 2 * piece + 2 && step < S::STEPS; step++) {
-            uint32_t high[4], low[4];
-            query.fragments(load, args.scale, step, high, low);
+    for (uint32_t step = 0; step < S::STEPS; step += 2) {
+        uint32_t pieces[BLOCK_PARTS][4];
 #pragma unroll
-            for (uint32_t part = 0; part < TILE_PARTS; part++) {
-                const uint4* from = copies + S::key_at(part, piece);
-                const uint2 key = reinterpret_cast<const uint2*>(from)[step - 2 * piece];
-                const uint32_t pair[2] = {key.x, key.y};
-                add_scores(scores[part], high, low, pair);
+        for (uint32_t part = 0; part < BLOCK_PARTS; part++) {
+            const uint32_t piece = min(2 * step + lane / 8, S::KEY_PIECES - 1);
+            load_fragments(pieces[part],
+                           keys + swizzled<S::KEY_PIECES>(part * 8 + lane % 8, piece));
+        }
+#pragma unroll
+        for (uint32_t i = 0; i < 2; i++) {
+            if (S::STEPS % 2 == 0 || step + i < S::STEPS) {
+                uint32_t high[4], low[4];
+                query.fragments(load, args.scale, step + i, high, low);
+#pragma unroll
+                for (uint32_t part = 0; part < BLOCK_PARTS; part++) {
+                    const uint32_t pair[2] = {pieces[part][2 * i], pieces[part][2 * i + 1]};
+                    add_scores(scores[part], high, low, pair);
+                }
             }
         }
     }
-    const int first = (int)place.tile_start(tile);
+    const int first = (int)place.block_start(block);
     mask_row(scores, 0, (int)place.start - first, (int)place.position + 1 - first);
     const float largest = row_max(lane_max(scores, 0, query.first.up));
-    if (threadIdx.x % 4 == 0) {
-        shared.tile_max[tile][head] = largest;
+    if (lane % 4 == 0) {
+        shared.block_max[block][head] = largest;
     }
     return query.first.up;
 }
 
-// Leaves the weights of this warp's tile in shared memory, and what the sums before are scaled by.
+// Scores of a cache block that is not visible.
+template <class S>
+static __device__ __forceinline__ void see_nothing(Shared<S::DIM>& shared,
+                                                   Scores<BLOCK_PARTS>& scores) {
+    const uint32_t lane = threadIdx.x % WARP;
+    mask_row(scores, 0, 0, 0);
+    if (lane % 4 == 0) {
+        shared.block_max[threadIdx.x / WARP][lane / 4] = NOTHING;
+    }
+}
+
+// Leaves the weights of this warp's cache block in shared memory, and what the sums before its tile
+// are scaled by. A block that no position of is visible has weights of zero.
 template <class S>
 static __device__ __forceinline__ void exchange(const Place& place, Shared<S::DIM>& shared,
-                                                const Scores& scores, float unit) {
+                                                const Scores<BLOCK_PARTS>& scores, float unit) {
     const uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-    if (!place.sees(warp)) {
-        return;
-    }
+    const uint32_t own = warp / TILE_BLOCKS;
     float before = NOTHING, base = NOTHING;
-#pragma unroll 1
-    for (uint32_t tile = place.first_tile; tile <= warp; tile++) {
-        const float largest = shared.tile_max[tile][lane / 4];
-        before = base;
-        base = exceeds(largest, base) ? largest : base;
+#pragma unroll
+    for (uint32_t tile = 0; tile < SPLIT_TILES; tile++) {
+        const float(*block_max)[HEADS] = &shared.block_max[tile * TILE_BLOCKS];
+        const float largest = fmaxf(block_max[0][lane / 4], block_max[1][lane / 4]);
+        before = tile <= own ? base : before;
+        base = tile <= own && exceeds(largest, base) ? largest : base;
     }
-    if (lane % 4 == 0) {
-        shared.bases[warp][lane / 4] = base;
-        shared.parts[warp][lane / 4] = rescale(before, base);
+    if (lane % 4 == 0 && warp % TILE_BLOCKS == 0) {
+        shared.bases[own][lane / 4] = base;
+        shared.parts[own][lane / 4] = rescale(before, base);
     }
-    Weights weights;
+    Weights<BLOCK_PARTS / 2> weights;
     weigh(scores, 0, unit, base, weights);
     shared.weights[warp][lane] =
         make_uint4(weights[0][0], weights[0][2], weights[1][0], weights[1][2]);
 }
 
-// Weighted sums of the values, and the totals of the weights. Returns their base.
+// Weighted sums of the values, and the totals of the weights. Those of blocks that are not visible
+// are zeros all.
 template <class S>
-static __device__ __forceinline__ float sum_up(const Place& place, const uint4* copies,
-                                               const Shared<S::DIM>& shared,
-                                               float (&sums)[S::RUNS][4], float (&total)[4]) {
+static __device__ __forceinline__ void sum_up(const uint4* copies, const Shared<S::DIM>& shared,
+                                              SplitSums<S>& own) {
     const uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-#pragma unroll 4
-    for (uint32_t tile = place.first_tile; tile <= place.last_tile; tile++) {
-        const float part = shared.parts[tile][lane / 4];
-        const uint4 bits = shared.weights[tile][lane];
-        const Weights weights = {{bits.x, 0, bits.y, 0}, {bits.z, 0, bits.w, 0}};
-        scale_rows(total, part, 1.0f);
-        add_total(total, weights);
+#pragma unroll
+    for (uint32_t block = 0; block < SPLIT_BLOCKS; block++) {
+        const uint4 bits = shared.weights[block][lane];
+        const uint32_t first[4] = {bits.x, 0, bits.y, 0}, second[4] = {bits.z, 0, bits.w, 0};
+        const float part = shared.parts[block / TILE_BLOCKS][lane / 4];
+        if (block % TILE_BLOCKS == 0) {
+            scale_rows(own.total, part, 1.0f);
+        }
+        add_total(own.total, first);
+        add_total(own.total, second);
 #pragma unroll
         for (uint32_t run = 0; run < S::RUNS; run++) {
             if (S::ALL_RUNS % WARPS == 0 || warp + WARPS * run < S::ALL_RUNS) {
-                scale_rows(sums[run], part, 1.0f);
-                add_values(sums[run], weights, copies[S::value_at(tile, warp + WARPS * run)]);
+                if (block % TILE_BLOCKS == 0) {
+                    scale_rows(own.sums[run], part, 1.0f);
+                }
+                add_values(own.sums[run], first, second,
+                           copies + S::values_at(block) + values_at(warp + WARPS * run));
             }
         }
     }
-    return shared.bases[place.last_tile][lane / 4];
+    own.base = shared.bases[SPLIT_TILES - 1][lane / 4];
 }
 
+// What this split has to the row.
 template <class S>
-static __device__ __forceinline__ void attend(const Args& args) {
-    extern __shared__ uint4 copies[];
-    __shared__ __align__(16) Shared<S::DIM> shared;
-    const Place place(args);
-    if (place.split < place.first_split() || place.split > place.last_split()) {
-        chain_release();
-        chain_wait();
-        return;
-    }
+static __device__ __forceinline__ void attend_split(const Args& args, const Place& place,
+                                                    uint4* copies, Shared<S::DIM>& shared,
+                                                    SplitSums<S>& own) {
     fetch_keys<S>(args, place, copies);
     if (!S::SHARES) {
         fetch_values<S>(args, place, copies);
@@ -234,11 +246,13 @@ static __device__ __forceinline__ void attend(const Args& args) {
     Maker<S>(args, place, shared).make(turns);
     copies_wait<S::SHARES ? 0 : 1>();
     __syncthreads();
-    Scores scores = {};
-    float unit = 1.0f, sums[S::RUNS][4] = {}, total[4] = {};
+    Scores<BLOCK_PARTS> scores = {};
+    float unit = 1.0f;
     if (place.sees(threadIdx.x / WARP)) {
         add_key<S>(place, copies, shared);
         unit = score<S>(args, place, copies, shared, scores);
+    } else {
+        see_nothing<S>(shared, scores);
     }
     __syncthreads();
     if (S::SHARES) {
@@ -251,25 +265,81 @@ static __device__ __forceinline__ void attend(const Args& args) {
     copies_wait<0>();
     add_value<S>(place, copies, shared);
     __syncthreads();
-    const float base = sum_up<S>(place, copies, shared, sums, total);
-    write_sums<S>(args, place, base, sums, total);
-    if (place.first_split() != place.last_split() && is_last(args, place, shared.is_last)) {
-        merge_splits<S>(args, place);
+    sum_up<S>(copies, shared, own);
+}
+
+template <class S, uint32_t CLUSTER>
+static __device__ __forceinline__ void attend(const Args& args) {
+    extern __shared__ uint4 copies[];
+    __shared__ __align__(16) Shared<S::DIM> shared;
+    const Place place(args);
+    const uint32_t first = place.first_split() / CLUSTER, last = place.last_split() / CLUSTER;
+    const bool is_used = place.split >= place.first_split() && place.split <= place.last_split();
+    const bool is_only = place.n_splits() == 1;
+    // Others hold the launch before for this one.
+    if (is_only ? !is_used : place.split / CLUSTER < first || place.split / CLUSTER > last) {
+        return;
+    }
+    if (CLUSTER > 1 && first != last) {
+        if (threadIdx.x == 0) {
+            shared.is_last = 0;
+        }
+        cluster_arrive();
+    } else if (CLUSTER == 1 && threadIdx.x == 0) {
+        shared.is_last = 0;
+    }
+    SplitSums<S> own = {};
+    if (is_used) {
+        attend_split<S>(args, place, copies, shared, own);
+    } else {
+        chain_release();
+    }
+    if (is_only) {
+        write_only<S>(args, place, own);
+    } else if (CLUSTER > 1 && first == last) {
+        // The values are read.
+        __syncthreads();
+        Shown<S>& shown = *reinterpret_cast<Shown<S>*>(copies);
+        shown.write(own);
+        cluster_sync();
+        merge_cluster<S, CLUSTER>(args, place, shown);
+        // No block may end while others read its shared memory.
+        cluster_meet();
+    } else {
+        if (is_used) {
+            write_scratch<S>(args, place, own);
+        }
+        if (is_last<CLUSTER>(args, place, is_used, shared.is_last)) {
+            merge_scratch<S, CLUSTER>(args, place, reinterpret_cast<SplitParts*>(copies));
+        }
     }
 }
 
-#define ATTENTION_DECODE(name, dim, is_exact)                                                     \
-    extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_decode_##name(             \
+#define ENTRY(name, attributes, S, CLUSTER)                                                       \
+    extern "C" __global__ void attributes __launch_bounds__(THREADS, 2) attention_decode_##name(  \
         const float* qkv, const float* cos_table, const float* sin_table, const float* q_norm,    \
         const float* k_norm, __half* keys, __half* values, const uint32_t* positions,             \
         const uint32_t* row_tables, const uint32_t* block_tables, float* scratch,                 \
         uint32_t* tickets, float* out, uint32_t n_heads, uint32_t n_kv_heads, uint32_t head_dim,  \
         uint32_t n_pairs, uint32_t adjacent, uint32_t window, float eps, float scale) {           \
-        attend<Shape<dim, is_exact>>(Args{qkv, cos_table, sin_table, q_norm, k_norm, keys,        \
-                                          values, positions, row_tables, block_tables, scratch,   \
-                                          tickets, out, n_heads, n_kv_heads, head_dim, n_pairs,   \
-                                          adjacent, window, eps, scale});                         \
+        attend<S, CLUSTER>(Args{qkv,       cos_table, sin_table,  q_norm,       k_norm,           \
+                                keys,      values,    positions,  row_tables,   block_tables,     \
+                                scratch,   tickets,   out,        n_heads,      n_kv_heads,       \
+                                head_dim,  n_pairs,   adjacent,   window,       eps,              \
+                                scale});                                                          \
     }
+
+// Eight neighbouring splits may be a cluster; before compute capability 9.0 there are no clusters.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#define ATTENTION_DECODE(name, ...)                                                               \
+    using Shape_##name = Shape<__VA_ARGS__>;                                                      \
+    ENTRY(name, , Shape_##name, 1)                                                                \
+    ENTRY(name##_clustered, __cluster_dims__(8), Shape_##name, 8)
+#else
+#define ATTENTION_DECODE(name, ...)                                                               \
+    using Shape_##name = Shape<__VA_ARGS__>;                                                      \
+    ENTRY(name, , Shape_##name, 1)
+#endif
 
 ATTENTION_DECODE(64, 64, true)
 ATTENTION_DECODE(80, 80, true)

@@ -27,7 +27,11 @@ pub struct Kernels {
     pub(crate) add_in_place: Kernel,
     pub(crate) argmax: Kernel,
     pub(crate) attention_decode: PerHeadShape,
+    /// For splits that are merged in clusters, where there are clusters.
+    pub(crate) attention_decode_clustered: Option<PerHeadShape>,
     pub(crate) attention_prefill: PerHeadShape,
+    /// For heads of 64 channels, where the device has it.
+    pub(crate) attention_prefill_wide: Option<Kernel>,
     pub(crate) count_non_finite: Kernel,
     pub(crate) embed: PerType,
     pub(crate) embed_packed: PerPackedType,
@@ -115,15 +119,15 @@ macro_rules! per_type {
 
 /// Names of the entry points of a kernel for heads of several widths.
 macro_rules! per_head_shape {
-    ($before:literal) => {
+    ($before:literal, $after:literal) => {
         [
-            concat!($before, "64"),
-            concat!($before, "80"),
-            concat!($before, "96"),
-            concat!($before, "128"),
-            concat!($before, "256"),
-            concat!($before, "up_to_32"),
-            concat!($before, "up_to_256"),
+            concat!($before, "64", $after),
+            concat!($before, "80", $after),
+            concat!($before, "96", $after),
+            concat!($before, "128", $after),
+            concat!($before, "256", $after),
+            concat!($before, "up_to_32", $after),
+            concat!($before, "up_to_256", $after),
         ]
     };
 }
@@ -181,8 +185,20 @@ impl Kernels {
             device: device.clone(),
             add_in_place: load.kernel(module!("add_in_place"), "add_in_place")?,
             argmax: load.kernel(module!("argmax", "80", "90"), "argmax")?,
-            attention_decode: load.kernels(decode, per_head_shape!("attention_decode_"))?,
-            attention_prefill: load.kernels(prefill, per_head_shape!("attention_prefill_"))?,
+            attention_decode: load.kernels(decode, per_head_shape!("attention_decode_", ""))?,
+            attention_decode_clustered: match device.info().compute_capability {
+                (..9, _) => None,
+                _ => {
+                    Some(load.kernels(decode, per_head_shape!("attention_decode_", "_clustered"))?)
+                }
+            },
+            attention_prefill: load.kernels(prefill, per_head_shape!("attention_prefill_", ""))?,
+            attention_prefill_wide: load
+                .optional_kernels(
+                    module!("attention_prefill_sm90a", "90a"),
+                    ["attention_prefill_64_wide"],
+                )?
+                .map(|[wide]| wide),
             count_non_finite: load.kernel(module!("count_non_finite"), "count_non_finite")?,
             embed: load.kernels(module!("embed"), per_type!("embed_", ""))?,
             embed_packed: load.kernels(module!("embed"), per_packed_type!("embed_packed_", ""))?,

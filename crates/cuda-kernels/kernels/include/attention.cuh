@@ -1,6 +1,6 @@
 // The arithmetic of attention, which decode and prefill share to the bit.
 //
-// A row's positions go in tiles of one cache block, and tiles in splits of eight, both counted
+// A row's positions go in tiles of two cache blocks, and tiles in splits of four, both counted
 // from position 0. Within a split, tiles ascending, with s = q . k * log2(e) / sqrt(head_dim):
 //   m = the tile's largest s if that exceeds the m before by more than SLACK, else the m before
 //   p = 2^(s - m), rounded to f16;  l = l * 2^(m before - m) + sum p, and so o with p * v
@@ -8,9 +8,9 @@
 // changes nothing, so it may be left out. Queries are the sum of two f16 (of a power of two times
 // the query): scores of some thousands still have to be right to a thousandth.
 //
-// Fragments are those of mma.cuh. A lane holds four neighbouring channels of a query or key for
-// each step of 16. Column `n` of product `i` of a tile is position 8 (n / 2) + 2 i + n % 2: so a
-// lane's scores are what it needs as a fragment of the weights, with 8 t to 8 t + 7 its positions.
+// Fragments are those of mma.cuh: a step has 16 neighbouring channels for the scores and 16
+// neighbouring positions for the sums, and the scores of two products of 8 positions are what a
+// lane needs as a fragment of the weights.
 #pragma once
 
 #include "convert.cuh"
@@ -18,10 +18,9 @@
 #include "mma.cuh"
 #include "reduce.cuh"
 
-static constexpr uint32_t SPLIT_TILES = 8;
-static constexpr uint32_t SPLIT = SPLIT_TILES * BLOCK_POSITIONS;
-// Products of a tile: 8 positions each.
-static constexpr uint32_t TILE_PARTS = BLOCK_POSITIONS / 8;
+static constexpr uint32_t TILE_BLOCKS = 2, TILE = TILE_BLOCKS * BLOCK_POSITIONS;
+static constexpr uint32_t SPLIT_TILES = 4, SPLIT = SPLIT_TILES * TILE;
+static constexpr uint32_t SPLIT_BLOCKS = SPLIT_TILES * TILE_BLOCKS;
 // By how much the largest score may grow, as a power of two, before the sums are scaled down.
 static constexpr float SLACK = 8.0f;
 // Score of a position that is not visible.
@@ -44,10 +43,12 @@ static __device__ __forceinline__ uint32_t visible_start(uint32_t position, uint
     return window != 0 && position >= window ? position + 1 - window : 0;
 }
 
-// Which of four neighbouring lanes' channels step `step` of `n_steps` takes: the first of four.
-static __device__ __forceinline__ uint32_t step_channel(uint32_t step, uint32_t n_steps,
-                                                        uint32_t t) {
-    return (step | 1) < n_steps ? step / 2 * 32 + 8 * t + step % 2 * 4 : step * 16 + 4 * t;
+// Where a piece of 16 bytes of a row of `PIECES` is in shared memory, in such pieces: the same
+// piece of eight neighbouring rows lies in different banks.
+template <uint32_t PIECES>
+static __device__ __forceinline__ uint32_t swizzled(uint32_t row, uint32_t piece) {
+    constexpr uint32_t EVEN = PIECES % 8 == 0 ? 8 : PIECES % 4 == 0 ? 4 : PIECES % 2 == 0 ? 2 : 1;
+    return row * PIECES + (piece ^ row / (8 / EVEN) % EVEN);
 }
 
 // The power of two that brings values up to `largest` to 2^14 and more, and its reciprocal.
@@ -72,12 +73,8 @@ struct TwoTerms {
     }
 };
 
-static __device__ __forceinline__ float largest_of(float4 v) {
-    return fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
-}
-
-static __device__ __forceinline__ float4 scaled(float4 v, float factor) {
-    return make_float4(mul(v.x, factor), mul(v.y, factor), mul(v.z, factor), mul(v.w, factor));
+static __device__ __forceinline__ float2 scaled(float2 v, float factor) {
+    return make_float2(mul(v.x, factor), mul(v.y, factor));
 }
 
 // Largest of the four lanes that share a row.
@@ -86,8 +83,8 @@ static __device__ __forceinline__ float row_max(float value) {
     return fmaxf(value, __shfl_xor_sync(ALL_LANES, value, 2));
 }
 
-// What turns the channels of the rows g and g + 8 into fragments. `load(row, channel)` gives four
-// channels of row g (0) or g + 8 (1).
+// What turns the channels of the rows g and g + 8 into fragments. `load(row, half_step)` gives two
+// channels of row g (0) or g + 8 (1), from `channel(half_step)` on.
 template <uint32_t N_STEPS>
 struct Query {
     Unit first, second;
@@ -96,13 +93,18 @@ struct Query {
     __device__ __forceinline__ Query(const Load& load, float scale)
         : first(largest(load, 0, scale)), second(largest(load, 1, scale)) {}
 
+    // First channel of this lane of a half step.
+    static __device__ __forceinline__ uint32_t channel(uint32_t half_step) {
+        return half_step * 8 + threadIdx.x % 4 * 2;
+    }
+
     template <class Load>
     static __device__ __forceinline__ float largest(const Load& load, uint32_t row, float scale) {
         float value = 0.0f;
 #pragma unroll
-        for (uint32_t step = 0; step < N_STEPS; step++) {
-            const float4 q = load(row, step_channel(step, N_STEPS, threadIdx.x % 4));
-            value = fmaxf(value, largest_of(scaled(q, scale)));
+        for (uint32_t i = 0; i < 2 * N_STEPS; i++) {
+            const float2 q = scaled(load(row, i), scale);
+            value = fmaxf(value, fmaxf(fabsf(q.x), fabsf(q.y)));
         }
         return row_max(value);
     }
@@ -110,19 +112,19 @@ struct Query {
     template <class Load>
     __device__ __forceinline__ void fragments(const Load& load, float scale, uint32_t step,
                                               uint32_t (&high)[4], uint32_t (&low)[4]) const {
-        const uint32_t channel = step_channel(step, N_STEPS, threadIdx.x % 4);
-        const float4 a = scaled(scaled(load(0, channel), scale), first.down);
-        const float4 b = scaled(scaled(load(1, channel), scale), second.down);
-        const TwoTerms a_front(a.x, a.y), a_back(a.z, a.w), b_front(b.x, b.y), b_back(b.z, b.w);
-        high[0] = a_front.high, high[1] = b_front.high;
-        high[2] = a_back.high, high[3] = b_back.high;
-        low[0] = a_front.low, low[1] = b_front.low;
-        low[2] = a_back.low, low[3] = b_back.low;
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++) {
+            const float2 q = scaled(load(i % 2, 2 * step + i / 2), scale);
+            const float2 v = scaled(q, i % 2 == 0 ? first.down : second.down);
+            const TwoTerms terms(v.x, v.y);
+            high[i] = terms.high, low[i] = terms.low;
+        }
     }
 };
 
-// Scores of a tile: [part][column and row as in an mma], in units of the rows.
-using Scores = float[TILE_PARTS][4];
+// Scores of positions: [part of 8][column and row as in an mma], in units of the rows.
+template <uint32_t PARTS>
+using Scores = float[PARTS][4];
 
 static __device__ __forceinline__ void add_scores(float (&scores)[4], const uint32_t (&high)[4],
                                                   const uint32_t (&low)[4],
@@ -131,13 +133,15 @@ static __device__ __forceinline__ void add_scores(float (&scores)[4], const uint
     mma(scores, low, key);
 }
 
-// Leaves the positions begin to end - 1 of the tile to row g (0) or g + 8 (1).
-static __device__ __forceinline__ void mask_row(Scores& scores, uint32_t row, int begin, int end) {
+// Leaves the positions begin to end - 1 to row g (0) or g + 8 (1).
+template <uint32_t PARTS>
+static __device__ __forceinline__ void mask_row(Scores<PARTS>& scores, uint32_t row,
+                                                int begin, int end) {
 #pragma unroll
-    for (uint32_t part = 0; part < TILE_PARTS; part++) {
+    for (uint32_t part = 0; part < PARTS; part++) {
 #pragma unroll
         for (uint32_t column = 0; column < 2; column++) {
-            const int position = (int)(threadIdx.x % 4 * 8 + 2 * part + column);
+            const int position = (int)(8 * part + threadIdx.x % 4 * 2 + column);
             float& score = scores[part][2 * row + column];
             score = position >= begin && position < end ? score : NOTHING;
         }
@@ -145,10 +149,12 @@ static __device__ __forceinline__ void mask_row(Scores& scores, uint32_t row, in
 }
 
 // Largest score of this lane for a row, in units of 1.
-static __device__ __forceinline__ float lane_max(const Scores& scores, uint32_t row, float unit) {
+template <uint32_t PARTS>
+static __device__ __forceinline__ float lane_max(const Scores<PARTS>& scores, uint32_t row,
+                                                 float unit) {
     float value = NOTHING;
 #pragma unroll
-    for (uint32_t part = 0; part < TILE_PARTS; part++) {
+    for (uint32_t part = 0; part < PARTS; part++) {
         value = fmaxf(value, fmaxf(scores[part][2 * row], scores[part][2 * row + 1]));
     }
     return mul(value, unit);
@@ -167,33 +173,54 @@ static __device__ __forceinline__ float rescale(float old_base, float new_base) 
     return exp2_approx(sub(old_base, finite_base(new_base)));
 }
 
-// Fragments of the weights of a tile, for its two steps of 16 positions.
-using Weights = uint32_t[2][4];
+// Fragments of weights, for steps of 16 positions.
+template <uint32_t N_STEPS>
+using Weights = uint32_t[N_STEPS][4];
 
 // Those of row g (0) or g + 8 (1).
-static __device__ __forceinline__ void weigh(const Scores& scores, uint32_t row, float unit,
-                                             float base, Weights& weights) {
+template <uint32_t PARTS>
+static __device__ __forceinline__ void weigh(const Scores<PARTS>& scores, uint32_t row, float unit,
+                                             float base, Weights<PARTS / 2>& weights) {
     const float below = -finite_base(base);
 #pragma unroll
-    for (uint32_t part = 0; part < TILE_PARTS; part++) {
+    for (uint32_t part = 0; part < PARTS; part++) {
         const float a = __fmaf_rn(scores[part][2 * row], unit, below);
         const float b = __fmaf_rn(scores[part][2 * row + 1], unit, below);
         weights[part / 2][part % 2 * 2 + row] = pack_halves(exp2_approx(a), exp2_approx(b));
     }
 }
 
-// sum += weights * values: eight channels of the tile, of which this lane holds 8 positions.
-static __device__ __forceinline__ void add_values(float (&sum)[4], const Weights& weights,
-                                                  uint4 values) {
-    const uint32_t first[2] = {values.x, values.y}, second[2] = {values.z, values.w};
-    mma(sum, weights[0], first);
-    mma(sum, weights[1], second);
+// Four blocks of eight rows of 16 bytes in shared memory, as fragments: lane l names row l % 8 of
+// block l / 8, and gets the values 2t, 2t + 1 of row g of each block.
+static __device__ __forceinline__ void load_fragments(uint32_t (&to)[4], const uint4* row) {
+    const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(at)
+                 : "memory");
 }
 
-// total += the weights of the tile: every column has the sum of its row.
-static __device__ __forceinline__ void add_total(float (&total)[4], const Weights& weights) {
-    const uint32_t one = 0x3c003c00;
-    add_values(total, weights, make_uint4(one, one, one, one));
+// sum += weights * values: eight channels of a cache block, from shared memory as `values_at` says.
+static __device__ __forceinline__ void add_values(float (&sum)[4], const uint32_t (&first)[4],
+                                                  const uint32_t (&second)[4],
+                                                  const uint4* values) {
+    uint32_t pairs[4];
+    load_fragments(pairs, values);
+    const uint32_t front[2] = {pairs[0], pairs[1]}, back[2] = {pairs[2], pairs[3]};
+    mma(sum, first, front);
+    mma(sum, second, back);
+}
+
+// Which piece this lane names to load eight channels of a cache block, `run` times 8 and up.
+static __device__ __forceinline__ uint32_t values_at(uint32_t run) {
+    const uint32_t lane = threadIdx.x % WARP;
+    return swizzled<BLOCK_POSITIONS / 8>(run * 8 + lane % 8, lane / 8);
+}
+
+// total += the weights of 16 positions: every column has the sum of its row.
+static __device__ __forceinline__ void add_total(float (&total)[4], const uint32_t (&weights)[4]) {
+    const uint32_t ones[2] = {0x3c003c00, 0x3c003c00};
+    mma(total, weights, ones);
 }
 
 static __device__ __forceinline__ void scale_rows(float (&sum)[4], float first, float second) {
@@ -223,12 +250,6 @@ static __device__ __forceinline__ float normalised(float sum, float total) {
 static __device__ __forceinline__ void copy16(void* to, const void* from, uint32_t n_bytes) {
     const uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(n_bytes)
-                 : "memory");
-}
-
-static __device__ __forceinline__ void copy8(void* to, const void* from, uint32_t n_bytes) {
-    const uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(at), "l"(from), "r"(n_bytes)
                  : "memory");
 }
 

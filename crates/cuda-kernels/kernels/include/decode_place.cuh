@@ -3,7 +3,9 @@
 
 #include "attention.cuh"
 
-static constexpr uint32_t WARPS = SPLIT_TILES;
+// A warp scores one cache block.
+static constexpr uint32_t WARPS = SPLIT_BLOCKS;
+static constexpr uint32_t BLOCK_PARTS = BLOCK_POSITIONS / 8;
 static constexpr uint32_t THREADS = WARPS * WARP;
 // Query heads of a block.
 static constexpr uint32_t HEADS = 8;
@@ -22,28 +24,35 @@ struct Args {
     float eps, scale;
 };
 
+// Widest heads whose keys and values have room in shared memory together.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+static constexpr uint32_t WIDEST_TOGETHER = 64;
+#else
+static constexpr uint32_t WIDEST_TOGETHER = 128;
+#endif
+
 // Heads of `N` channels, or with `EXACTLY` false of at most so many: the rest are zeros.
 template <uint32_t N, bool EXACTLY>
 struct Shape {
     static constexpr uint32_t DIM = N;
     static constexpr bool IS_EXACT = EXACTLY;
     static constexpr uint32_t STEPS = DIM / 16;
-    // Pieces of 16 bytes of a key that a lane holds, the last of 8 bytes if the steps are odd.
-    static constexpr uint32_t PIECES = (STEPS + 1) / 2;
+    // Pieces of 16 bytes of a key, and of the positions of a channel.
+    static constexpr uint32_t KEY_PIECES = DIM / 8, VALUE_PIECES = BLOCK_POSITIONS / 8;
     // Runs of eight channels, and how many of them a warp sums up.
     static constexpr uint32_t ALL_RUNS = DIM / 8;
     static constexpr uint32_t RUNS = (ALL_RUNS + WARPS - 1) / WARPS;
-    static constexpr uint32_t KEY_COPIES = TILE_PARTS * PIECES * THREADS;
+    static constexpr uint32_t KEY_COPIES = SPLIT * KEY_PIECES;
     // Values take the place of keys where there is no room for both.
-    static constexpr bool SHARES = DIM > 128;
+    static constexpr bool SHARES = DIM > WIDEST_TOGETHER;
     static constexpr uint32_t FIRST_VALUE = SHARES ? 0 : KEY_COPIES;
 
-    // Where a thread's copy of a piece of a key is, and of its positions of a channel.
-    static __device__ __forceinline__ uint32_t key_at(uint32_t part, uint32_t piece) {
-        return (part * PIECES + piece) * THREADS + threadIdx.x;
+    // Where the copies of a cache block begin.
+    static __device__ __forceinline__ uint32_t keys_at(uint32_t block) {
+        return block * BLOCK_POSITIONS * KEY_PIECES;
     }
-    static __device__ __forceinline__ uint32_t value_at(uint32_t tile, uint32_t run) {
-        return FIRST_VALUE + (tile * ALL_RUNS + run) * WARP + threadIdx.x % WARP;
+    static __device__ __forceinline__ uint32_t values_at(uint32_t block) {
+        return FIRST_VALUE + block * DIM * VALUE_PIECES;
     }
     static __device__ __forceinline__ uint32_t dim(const Args& args) {
         return IS_EXACT ? DIM : args.head_dim;
@@ -53,11 +62,11 @@ struct Shape {
 // What the warps of a block exchange.
 template <uint32_t DIM>
 struct Shared {
-    uint4 weights[SPLIT_TILES][WARP];
+    uint4 weights[SPLIT_BLOCKS][WARP];
     // Query heads; 16 bytes more than a row needs keep lanes off each other's banks.
     float turned[HEADS][DIM + 4];
     __half key[DIM], value[DIM];
-    float tile_max[SPLIT_TILES][HEADS], bases[SPLIT_TILES][HEADS], parts[SPLIT_TILES][HEADS];
+    float block_max[SPLIT_BLOCKS][HEADS], bases[SPLIT_TILES][HEADS], parts[SPLIT_TILES][HEADS];
     float norm_scale[HEADS + 1];
     uint32_t is_last;
 };
@@ -65,9 +74,9 @@ struct Shared {
 // Which part of which row a block has.
 struct Place {
     uint32_t row, kv_head, first_head, n_heads, position, start, split;
-    // Tiles of the split that have visible positions.
-    uint32_t first_tile, last_tile;
-    const uint32_t* blocks;
+    // Cache blocks of the split that have visible positions.
+    uint32_t first_block, last_block;
+    const uint32_t* table;
 
     __device__ __forceinline__ explicit Place(const Args& args) {
         const uint32_t group = args.n_heads / args.n_kv_heads;
@@ -77,19 +86,22 @@ struct Place {
         n_heads = min(HEADS, group - part * HEADS);
         position = args.positions[row];
         start = visible_start(position, args.window);
-        blocks = args.block_tables + args.row_tables[row] + split * SPLIT_TILES;
+        table = args.block_tables + args.row_tables[row] + split * SPLIT_BLOCKS;
         const uint32_t first = split * SPLIT, last = first + SPLIT - 1;
-        first_tile = (max(start, first) - first) / BLOCK_POSITIONS;
-        last_tile = (max(min(position, last), first) - first) / BLOCK_POSITIONS;
+        first_block = (max(start, first) - first) / BLOCK_POSITIONS;
+        last_block = (max(min(position, last), first) - first) / BLOCK_POSITIONS;
     }
 
     __device__ __forceinline__ uint32_t first_split() const { return start / SPLIT; }
     __device__ __forceinline__ uint32_t last_split() const { return position / SPLIT; }
-    __device__ __forceinline__ uint32_t tile_start(uint32_t tile) const {
-        return split * SPLIT + tile * BLOCK_POSITIONS;
+    __device__ __forceinline__ uint32_t n_splits() const {
+        return last_split() + 1 - first_split();
     }
-    __device__ __forceinline__ bool sees(uint32_t tile) const {
-        return tile >= first_tile && tile <= last_tile;
+    __device__ __forceinline__ uint32_t block_start(uint32_t block) const {
+        return split * SPLIT + block * BLOCK_POSITIONS;
+    }
+    __device__ __forceinline__ bool sees(uint32_t block) const {
+        return block >= first_block && block <= last_block;
     }
     // Row of `qkv`, in heads: of a query head of this block, or after those of the key.
     __device__ __forceinline__ uint32_t source(const Args& args, uint32_t head) const {

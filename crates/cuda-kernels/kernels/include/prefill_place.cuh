@@ -23,30 +23,25 @@ struct Shape {
     // Whether there are registers for the queries.
     static constexpr bool KEEPS_QUERIES = DIM <= 128;
     static constexpr uint32_t THREADS = WARPS * WARP, STEPS = DIM / 16, RUNS = DIM / 8;
-    // Cache blocks that are fetched together.
-    static constexpr uint32_t BLOCKS = DIM > 128 ? 1 : 2;
-    // A key's place in shared memory, in units of 16 bytes. Lanes that read at once have pieces of
-    // 64 bytes of two neighbouring keys, which must lie in different banks.
-    static constexpr uint32_t KEY_STRIDE = DIM == 80 ? 12 : DIM / 8;
-    static constexpr uint32_t KEY_SWIZZLE = KEY_STRIDE % 8 == 0 ? 4 : 0;
-    static constexpr uint32_t KEYS = BLOCK_POSITIONS * KEY_STRIDE;
-    static constexpr uint32_t VALUES = BLOCK_POSITIONS * DIM / 8;
-    static constexpr uint32_t STAGE = BLOCKS * (KEYS + VALUES);
-    static constexpr uint32_t PARKED = RUNS * THREADS;
+    // Tiles in shared memory at a time: one is worked on while the next is fetched.
+    static constexpr uint32_t STAGES = DIM > 128 ? 1 : 2;
+    static constexpr uint32_t KEY_PIECES = DIM / 8, VALUE_PIECES = BLOCK_POSITIONS / 8;
+    // In units of 16 bytes: keys and values of a cache block, and all of a tile.
+    static constexpr uint32_t KEYS = BLOCK_POSITIONS * KEY_PIECES, VALUES = DIM * VALUE_PIECES;
+    static constexpr uint32_t STAGE = TILE_BLOCKS * (KEYS + VALUES);
+    // Where there is no room in shared memory the sums of the splits before are in the output.
+    static constexpr bool PARKS_IN_OUTPUT = DIM > 96;
+    static constexpr uint32_t PARKED = PARKS_IN_OUTPUT ? 0 : RUNS * THREADS;
     static constexpr uint32_t QUERIES = KEEPS_QUERIES ? 0 : STEPS * 2 * THREADS;
-    static constexpr uint32_t SHARED_BYTES = (2 * STAGE + PARKED + QUERIES) * 16;
 
     static __device__ __forceinline__ uint32_t dim(const Args& args) {
         return IS_EXACT ? DIM : args.head_dim;
-    }
-    static __device__ __forceinline__ uint32_t key_at(uint32_t slot, uint32_t piece) {
-        return slot * KEY_STRIDE + (piece ^ slot % 2 * KEY_SWIZZLE);
     }
 };
 
 // Which rows a block has, and which of them this warp.
 struct Place {
-    uint32_t first_row, n_rows, head, kv_head, first_position;
+    uint32_t first_row, n_rows, head, kv_head, first_position, window;
     uint32_t warp_row, n_warp_rows;
     const uint32_t* table;
 
@@ -54,7 +49,7 @@ struct Place {
         const uint2 tile = args.tiles[blockIdx.y];
         first_row = tile.x, n_rows = tile.y, head = blockIdx.x;
         kv_head = head / (args.n_heads / args.n_kv_heads);
-        first_position = args.positions[first_row];
+        first_position = args.positions[first_row], window = args.window;
         table = args.block_tables + args.row_tables[first_row];
         warp_row = threadIdx.x / WARP * 16;
         n_warp_rows = warp_row < n_rows ? min(n_rows - warp_row, 16) : 0;
@@ -73,33 +68,34 @@ struct Place {
     }
 };
 
-// Copies cache blocks to shared memory. What no row of the tile sees becomes zero.
+// Copies tiles to shared memory: keys and values of the first cache block, then of the second. What
+// no row of the block of threads sees becomes zero.
 template <class S>
 struct Fetcher {
     const Args& args;
     const Place& place;
     uint32_t start, end;
-    // The next blocks, looked up ahead of time.
-    uint32_t blocks[S::BLOCKS];
+    // The cache blocks of the next tile, looked up ahead of time.
+    uint32_t blocks[TILE_BLOCKS];
 
     __device__ __forceinline__ Fetcher(const Args& a, const Place& p)
         : args(a), place(p), start(visible_start(p.first_position, a.window)),
           end(p.last_position() + 1) {}
 
-    __device__ __forceinline__ void look_up(uint32_t index) {
+    __device__ __forceinline__ void look_up(uint32_t tile) {
 #pragma unroll
-        for (uint32_t b = 0; b < S::BLOCKS; b++) {
-            const uint32_t first = (index + b) * BLOCK_POSITIONS;
+        for (uint32_t b = 0; b < TILE_BLOCKS; b++) {
+            const uint32_t index = tile * TILE_BLOCKS + b, first = index * BLOCK_POSITIONS;
             const bool is_seen = first < end && first + BLOCK_POSITIONS > start;
-            blocks[b] = is_seen ? place.table[index + b] : 0;
+            blocks[b] = is_seen ? place.table[index] : 0;
         }
     }
 
-    // Starts the copies of the blocks that were looked up.
-    __device__ __forceinline__ void fetch(uint32_t index, uint4* stage) const {
+    // Starts the copies of the tile that was looked up.
+    __device__ __forceinline__ void fetch(uint32_t tile, uint4* stage) const {
 #pragma unroll
-        for (uint32_t b = 0; b < S::BLOCKS; b++) {
-            const uint32_t first = (index + b) * BLOCK_POSITIONS;
+        for (uint32_t b = 0; b < TILE_BLOCKS; b++) {
+            const uint32_t first = (tile * TILE_BLOCKS + b) * BLOCK_POSITIONS;
             const size_t head =
                 head_index(blocks[b], place.kv_head, args.n_kv_heads, S::dim(args));
             uint4* keys = stage + b * (S::KEYS + S::VALUES);
@@ -117,8 +113,8 @@ struct Fetcher {
         for (uint32_t n = 0; n < S::VALUES; n += S::THREADS) {
             const uint32_t i = n + threadIdx.x;
             if (S::VALUES % S::THREADS == 0 || i < S::VALUES) {
-                copy16(to + S::key_at(i / (S::DIM / 8), i % (S::DIM / 8)), keys + i * 8, 16);
-                copy16(to + S::KEYS + i, values + i * 8, 16);
+                copy16(to + key_at(i), keys + i * 8, 16);
+                copy16(to + value_at(i), values + i * 8, 16);
             }
         }
     }
@@ -129,20 +125,29 @@ struct Fetcher {
         const bool is_seen = first < end && first + BLOCK_POSITIONS > start;
 #pragma unroll 1
         for (uint32_t i = threadIdx.x; i < S::VALUES; i += S::THREADS) {
-            const uint32_t slot = i / (S::DIM / 8), piece = i % (S::DIM / 8);
+            const uint32_t slot = i / S::KEY_PIECES, piece = i % S::KEY_PIECES;
             const __half* key = keys + slot * head_dim;
             const bool has_key = is_seen && first + slot < end;
             if (S::IS_EXACT) {
-                copy16(to + S::key_at(slot, piece), key + 8 * piece, has_key ? 16 : 0);
+                copy16(to + key_at(i), key + 8 * piece, has_key ? 16 : 0);
             } else {
-                to[S::key_at(slot, piece)] =
+                to[key_at(i)] =
                     has_key ? gather8(key, 8 * piece, head_dim) : make_uint4(0, 0, 0, 0);
             }
-            const uint32_t position = first + i % 4 * 8;
+            const uint32_t channel = i / S::VALUE_PIECES;
+            const uint32_t position = first + i % S::VALUE_PIECES * 8;
             const bool has_value = is_seen && position < end && position + 8 > start &&
-                                   (S::IS_EXACT || i / 4 < head_dim);
-            copy16(to + S::KEYS + i, values + (has_value ? i * 8 : 0),
+                                   (S::IS_EXACT || channel < head_dim);
+            copy16(to + value_at(i), values + (has_value ? i * 8 : 0),
                    has_value ? 2 * min(end - position, 8) : 0);
         }
+    }
+
+    // Where the `i`-th piece of the keys and of the values of a cache block goes.
+    static __device__ __forceinline__ uint32_t key_at(uint32_t i) {
+        return swizzled<S::KEY_PIECES>(i / S::KEY_PIECES, i % S::KEY_PIECES);
+    }
+    static __device__ __forceinline__ uint32_t value_at(uint32_t i) {
+        return S::KEYS + swizzled<S::VALUE_PIECES>(i / S::VALUE_PIECES, i % S::VALUE_PIECES);
     }
 };

@@ -70,11 +70,16 @@ const THREADS: u32 = 256;
 const SPLIT: usize = 256;
 /// Query heads of one block of threads.
 const BLOCK_HEADS: usize = 8;
+/// Splits that a cluster merges.
+const CLUSTER: usize = 8;
+/// Blocks of a split, beyond which clusters wait longer for places than they save.
+const MOST_CLUSTERED: usize = 4;
 
 impl AttentionDecode<'_> {
     /// Values of [`DecodeScratch::sums`].
     pub fn n_sums(heads: &Heads, n_rows: usize, n_positions: usize) -> usize {
-        let n_slots = n_rows * heads.n_heads * n_positions.div_ceil(SPLIT);
+        let n_splits = n_positions.div_ceil(SPLIT).next_multiple_of(CLUSTER);
+        let n_slots = n_rows * heads.n_heads * n_splits;
         (2 * n_slots).next_multiple_of(4) + n_slots * heads.head_dim
     }
 
@@ -90,9 +95,19 @@ impl AttentionDecode<'_> {
     pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
         let heads = self.heads;
         let shape = HeadShape::of(heads.head_dim);
+        let mut n_splits = self.n_positions.div_ceil(SPLIT);
+        let n_blocks = heads.n_kv_heads * parts(&heads) * self.n_rows;
+        let clustered = kernels.attention_decode_clustered.as_ref();
+        let entries = match clustered.filter(|_| n_splits > 1 && n_blocks <= MOST_CLUSTERED) {
+            Some(clustered) => {
+                n_splits = n_splits.next_multiple_of(CLUSTER);
+                clustered
+            }
+            None => &kernels.attention_decode,
+        };
         let launch = shape
-            .launch(kernels, &kernels.attention_decode, heads.head_dim)?
-            .shared(shared_bytes(shape.dim))
+            .launch(kernels, entries, heads.head_dim)?
+            .shared(shared_bytes(shape.dim, kernels))
             .chained();
         let n_rows = launch.dim("n_rows", self.n_rows)?;
         let [n_heads, n_kv_heads, head_dim] = launch.heads(&heads)?;
@@ -101,7 +116,7 @@ impl AttentionDecode<'_> {
             None => 0,
         };
         self.check(&launch)?;
-        let splits = launch.dim("n_positions", self.n_positions.div_ceil(SPLIT))?;
+        let splits = launch.dim("n_positions", n_splits)?;
         let (q_weight, k_weight, eps) = match self.norms {
             Some(norms) => (ptr(norms.q_weight), ptr(norms.k_weight), norms.eps),
             None => (NULL, NULL, 0.0),
@@ -173,14 +188,13 @@ fn parts(heads: &Heads) -> usize {
     (heads.n_heads / heads.n_kv_heads.max(1)).div_ceil(BLOCK_HEADS)
 }
 
-/// Copies of the keys and values of a split, in pieces of 16 bytes: keys in whole pieces a lane.
-/// Wide heads have room for one of the two at a time.
-fn shared_bytes(dim: usize) -> usize {
-    let keys = SPLIT * 4 * dim.div_ceil(32);
-    let values = SPLIT * dim / 8;
-    16 * if dim > 128 {
-        keys.max(values)
-    } else {
-        keys + values
-    }
+/// Copies of the keys and values of a split. Wide heads have room for one of the two at a time,
+/// and before compute capability 9.0 those of more than 64 channels are wide.
+fn shared_bytes(dim: usize, kernels: &Kernels) -> usize {
+    let widest_together = match kernels.device.info().compute_capability {
+        (..9, _) => 64,
+        _ => 128,
+    };
+    let copies = if dim > widest_together { 1 } else { 2 };
+    copies * SPLIT * dim * size_of::<half::f16>()
 }

@@ -1,7 +1,7 @@
 //! Attention of the rows of prompts.
 
 use super::head_shape::{HeadShape, score_scale};
-use super::{BLOCK_POSITIONS, Heads, LaunchCost, Paging, floats, ptr, ptr_mut};
+use super::{Heads, Launch, LaunchCost, Paging, floats, ptr, ptr_mut};
 use crate::buffer::{View, ViewMut};
 use crate::driver::Arg;
 use crate::error::CudaError;
@@ -66,9 +66,14 @@ impl AttentionPrefill<'_> {
     pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
         let heads = self.heads;
         let shape = HeadShape::of(heads.head_dim);
-        let launch = shape
-            .launch(kernels, &kernels.attention_prefill, heads.head_dim)?
-            .shared(shared_bytes(shape.dim));
+        let launch = match kernels.attention_prefill_wide {
+            Some(wide) if heads.head_dim == WIDE_DIM => {
+                Launch::new(kernels, wide).shared(WIDE_SHARED_BYTES)
+            }
+            _ => shape
+                .launch(kernels, &kernels.attention_prefill, heads.head_dim)?
+                .shared(shared_bytes(shape.dim)),
+        };
         launch.dim("n_rows", self.n_rows)?;
         let n_tiles = launch.dim("n_tiles", self.n_tiles)?;
         let [n_heads, n_kv_heads, head_dim] = launch.heads(&heads)?;
@@ -112,9 +117,20 @@ impl AttentionPrefill<'_> {
     }
 }
 
+/// Channels of the heads that the kernel of compute capability 9.0 is for.
+const WIDE_DIM: usize = 64;
+/// Its shared memory: four tiles of keys and values, the sums of the tile of rows, and barriers.
+const WIDE_SHARED_BYTES: usize = 4 * 2 * TILE * WIDE_DIM * 2 + 128 * WIDE_DIM * 4 + 2 * 4 * 8;
+/// Positions that are worked on together.
+const TILE: usize = 64;
+
 /// Warps of a block of threads.
 fn warps(dim: usize) -> usize {
-    if matches!(dim, 80..=128) { 8 } else { 4 }
+    match dim {
+        ..64 => 4,
+        64..=128 => 8,
+        _ => 2,
+    }
 }
 
 /// Rows of a tile.
@@ -122,18 +138,16 @@ fn tile_rows(dim: usize) -> usize {
     16 * warps(dim)
 }
 
-/// Two stages of keys and values, the sums of the tile, and queries where registers are short.
+/// Keys and values of two tiles of positions, or of one where queries are kept beside them; the
+/// sums of the tile of rows, if they are not in the output.
 fn shared_bytes(dim: usize) -> usize {
-    let key_stride = if dim == 80 { 96 } else { dim };
-    let blocks = if dim > 128 { 1 } else { 2 };
-    let stages = 2 * blocks * BLOCK_POSITIONS * (key_stride + dim) * size_of::<half::f16>();
-    let sums = tile_rows(dim) * dim * size_of::<f32>();
-    let queries = if dim > 128 {
-        tile_rows(dim) * dim * 2 * size_of::<half::f16>()
-    } else {
-        0
-    };
-    stages + sums + queries
+    let tile = 2 * TILE * dim * size_of::<half::f16>();
+    let rows = tile_rows(dim) * dim * size_of::<f32>();
+    match dim {
+        0..=96 => 2 * tile + rows,
+        97..=128 => 2 * tile,
+        _ => tile + rows,
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +161,7 @@ mod tests {
         let expected = [[131, 2], [128, 2], [133, 3], [130, 1], [0, 128]].concat();
         assert_eq!(prefill_tiles(&positions, &row_tables, 128), expected);
         assert_eq!(prefill_tiles(&[0; 0], &[], 64), []);
-        let narrow = prefill_tiles(&positions, &row_tables, 64);
+        let narrow = prefill_tiles(&positions, &row_tables, 32);
         assert_eq!(narrow[4..6], [64, 64]);
         assert_eq!(narrow[narrow.len() - 2..], [0, 64]);
     }

@@ -209,6 +209,10 @@ fn attention_of_every_width(
         let mut b = AttentionBuffers::new(device, heads)?;
         costs.push(b.prefill().launch(kernels)?);
         costs.push(b.decode().launch(kernels)?);
+        // Few enough for clusters.
+        let mut few = b.decode();
+        few.n_rows = 1;
+        costs.push(few.launch(kernels)?);
     }
     Ok(costs)
 }

@@ -111,9 +111,9 @@ fn attention_prefill_shapes() {
 
 #[test]
 fn attention_decode_shapes() {
-    attention_refused("sums has 432 values, not [648]", |kernels, b| {
+    attention_refused("sums has 1728 values, not [3456]", |kernels, b| {
         let mut launch = b.decode();
-        launch.n_positions = 513;
+        launch.n_positions = 2049;
         launch.launch(kernels).map(drop)
     });
     attention_refused("tickets has 5 values, not [6]", |kernels, b| {
