@@ -6,6 +6,8 @@
 mod k_quants;
 
 pub(super) use self::k_quants::{Q4K, Q5K, Q6K};
+use gguf::dequant as d;
+
 use super::vector::Unpack;
 
 /// A weight format with blocks of a fixed size.
@@ -21,6 +23,8 @@ pub(super) trait Format {
     const ROWS: usize = 2;
     /// Pieces in which a block is unpacked.
     const PIECES: usize = 1;
+    /// Decodes blocks as the file has them, of which one here may be several.
+    const DECODE: fn(&[u8], &mut [f32]);
     /// What the pieces of a block share.
     type Head: Copy + Default;
     unsafe fn head<V: Unpack>(block: *const u8) -> Self::Head;
@@ -36,16 +40,12 @@ pub(super) trait Format {
 /// How far ahead a row is asked for, in bytes.
 const AHEAD: usize = 4 << 10;
 
-/// Decodes a row; `rest` decodes what is left over of one whose length is no multiple of a block.
+/// Decodes a row, of any length.
 ///
 /// # Safety
 /// The instruction set of `V` must be there.
 #[inline(always)]
-pub(super) unsafe fn decode_row<V: Unpack, F: Format>(
-    bytes: &[u8],
-    out: &mut [f32],
-    rest: impl Fn(&[u8], &mut [f32]),
-) {
+pub(super) unsafe fn decode_row<V: Unpack, F: Format>(bytes: &[u8], out: &mut [f32]) {
     let n_blocks = (bytes.len() / F::BYTES).min(out.len() / F::WEIGHTS);
     for block in 0..n_blocks {
         // SAFETY: the instruction set is the caller's promise; both slices hold the block.
@@ -63,7 +63,7 @@ pub(super) unsafe fn decode_row<V: Unpack, F: Format>(
             }
         }
     }
-    rest(
+    (F::DECODE)(
         &bytes[n_blocks * F::BYTES..],
         &mut out[n_blocks * F::WEIGHTS..],
     );
@@ -81,6 +81,7 @@ impl Format for F32 {
     const WEIGHTS: usize = 16;
     const BYTES: usize = 64;
     const ROWS: usize = 1;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_f32;
     type Head = ();
 
     #[inline(always)]
@@ -101,6 +102,7 @@ impl Format for F16 {
     const WEIGHTS: usize = 16;
     const BYTES: usize = 32;
     const ROWS: usize = 1;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_f16;
     type Head = ();
 
     #[inline(always)]
@@ -121,6 +123,7 @@ impl Format for Bf16 {
     const WEIGHTS: usize = 16;
     const BYTES: usize = 32;
     const ROWS: usize = 1;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_bf16;
     type Head = ();
 
     #[inline(always)]
@@ -140,6 +143,7 @@ pub(super) struct Q8_0;
 impl Format for Q8_0 {
     const WEIGHTS: usize = 32;
     const BYTES: usize = 34;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q8_0;
     type Head = ();
 
     #[inline(always)]
@@ -202,6 +206,7 @@ pub(super) struct Q4_0;
 impl Format for Q4_0 {
     const WEIGHTS: usize = 32;
     const BYTES: usize = 18;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q4_0;
     type Head = ();
 
     #[inline(always)]
@@ -226,6 +231,7 @@ pub(super) struct Q4_1;
 impl Format for Q4_1 {
     const WEIGHTS: usize = 32;
     const BYTES: usize = 20;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q4_1;
     type Head = ();
 
     #[inline(always)]
@@ -249,6 +255,7 @@ pub(super) struct Q5_0;
 impl Format for Q5_0 {
     const WEIGHTS: usize = 32;
     const BYTES: usize = 22;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q5_0;
     type Head = ();
 
     #[inline(always)]
@@ -275,6 +282,7 @@ pub(super) struct Q5_1;
 impl Format for Q5_1 {
     const WEIGHTS: usize = 32;
     const BYTES: usize = 24;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q5_1;
     type Head = ();
 
     #[inline(always)]

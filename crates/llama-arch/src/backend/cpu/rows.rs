@@ -6,12 +6,9 @@
 use gguf::TensorType;
 use gguf::dequant as d;
 
-#[cfg(target_arch = "x86_64")]
-use super::formats::{self, decode_row};
+use super::formats::{self, Format};
 use super::kernels::Isa;
 use super::matmul::RowTask;
-#[cfg(target_arch = "x86_64")]
-use super::packed::run_packed;
 
 /// Decodes whole blocks of a row.
 pub(super) type RowDecoder = fn(&[u8], &mut [f32]);
@@ -25,116 +22,91 @@ pub(super) struct RowKernels {
     pub(super) packed: Option<fn(&RowTask<'_>)>,
 }
 
+/// The functions of format `F` over a register, built for its instruction set.
+macro_rules! build {
+    ($vector:ty, $features:literal) => {{
+        #[target_feature(enable = $features)]
+        fn decode<F: Format>(bytes: &[u8], out: &mut [f32]) {
+            // SAFETY: the register's instruction set is enabled.
+            unsafe { formats::decode_row::<$vector, F>(bytes, out) }
+        }
+        #[target_feature(enable = $features)]
+        fn packed<F: Format>(task: &RowTask<'_>) {
+            // SAFETY: as above.
+            unsafe { super::packed::run_packed::<$vector, F>(task) }
+        }
+        RowKernels {
+            // SAFETY: `Isa::detect` and `Isa::available` name only what this machine has.
+            decode: |bytes, out| unsafe { decode::<F>(bytes, out) },
+            // SAFETY: as above.
+            packed: Some(|task| unsafe { packed::<F>(task) }),
+        }
+    }};
+}
+
+/// A decoder of the `gguf` crate, built with AVX2 where there is such a thing. (AVX-512 builds are
+/// no faster, and some much slower.)
+macro_rules! decoder {
+    ($isa:expr, $function:expr) => {{
+        let decode: RowDecoder = match $isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 => {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2(bytes: &[u8], out: &mut [f32]) {
+                    $function(bytes, out);
+                }
+                // SAFETY: these instruction sets were found on this machine, and have AVX2.
+                |bytes, out| unsafe { avx2(bytes, out) }
+            }
+            _ => $function,
+        };
+        RowKernels {
+            decode,
+            packed: None,
+        }
+    }};
+}
+
 /// The functions for rows of `row_len` values; `None` if the type cannot be computed with.
 pub(super) fn row_kernels(isa: Isa, tensor_type: TensorType, row_len: usize) -> Option<RowKernels> {
-    let portable = portable_decoder(tensor_type)?;
-    match isa {
-        Isa::Portable => Some(RowKernels {
-            decode: portable,
+    let kernels = match tensor_type {
+        TensorType::F32 => format_kernels::<formats::F32>(isa, row_len),
+        TensorType::F16 => format_kernels::<formats::F16>(isa, row_len),
+        TensorType::Bf16 => format_kernels::<formats::Bf16>(isa, row_len),
+        TensorType::Q8_0 => format_kernels::<formats::Q8_0>(isa, row_len),
+        TensorType::Q4_0 => format_kernels::<formats::Q4_0>(isa, row_len),
+        TensorType::Q4_1 => format_kernels::<formats::Q4_1>(isa, row_len),
+        TensorType::Q5_0 => format_kernels::<formats::Q5_0>(isa, row_len),
+        TensorType::Q5_1 => format_kernels::<formats::Q5_1>(isa, row_len),
+        TensorType::Q4K => format_kernels::<formats::Q4K>(isa, row_len),
+        TensorType::Q5K => format_kernels::<formats::Q5K>(isa, row_len),
+        TensorType::Q6K => format_kernels::<formats::Q6K>(isa, row_len),
+        TensorType::Q2K => decoder!(isa, d::dequantize_row_q2_k),
+        TensorType::Q3K => decoder!(isa, d::dequantize_row_q3_k),
+        _ => return None,
+    };
+    Some(kernels)
+}
+
+/// The functions of a format.
+fn format_kernels<F: Format>(isa: Isa, row_len: usize) -> RowKernels {
+    let kernels = match isa {
+        Isa::Portable => RowKernels {
+            decode: F::DECODE,
             packed: None,
-        }),
+        },
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 => x86_kernels(isa, tensor_type, row_len),
-    }
-}
-
-fn portable_decoder(tensor_type: TensorType) -> Option<RowDecoder> {
-    match tensor_type {
-        TensorType::F32 => Some(d::dequantize_row_f32),
-        TensorType::F16 => Some(d::dequantize_row_f16),
-        TensorType::Bf16 => Some(d::dequantize_row_bf16),
-        TensorType::Q8_0 => Some(d::dequantize_row_q8_0),
-        TensorType::Q4_0 => Some(d::dequantize_row_q4_0),
-        TensorType::Q4_1 => Some(d::dequantize_row_q4_1),
-        TensorType::Q5_0 => Some(d::dequantize_row_q5_0),
-        TensorType::Q5_1 => Some(d::dequantize_row_q5_1),
-        TensorType::Q2K => Some(d::dequantize_row_q2_k),
-        TensorType::Q3K => Some(d::dequantize_row_q3_k),
-        TensorType::Q4K => Some(d::dequantize_row_q4_k),
-        TensorType::Q5K => Some(d::dequantize_row_q5_k),
-        TensorType::Q6K => Some(d::dequantize_row_q6_k),
-        _ => None,
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn x86_kernels(isa: Isa, tensor_type: TensorType, row_len: usize) -> Option<RowKernels> {
-    use std::arch::x86_64::{__m256, __m512};
-
-    /// Both functions of a format, for both instruction sets.
-    macro_rules! format {
-        ($format:ty, $rest:expr) => {{
-            #[target_feature(enable = "avx2,fma,f16c")]
-            fn decode_avx2(bytes: &[u8], out: &mut [f32]) {
-                // SAFETY: AVX2, FMA and F16C are there.
-                unsafe { decode_row::<__m256, $format>(bytes, out, $rest) }
-            }
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-            fn decode_avx512(bytes: &[u8], out: &mut [f32]) {
-                // SAFETY: AVX-512 is there.
-                unsafe { decode_row::<__m512, $format>(bytes, out, $rest) }
-            }
-            #[target_feature(enable = "avx2,fma,f16c")]
-            fn packed_avx2(task: &RowTask<'_>) {
-                // SAFETY: AVX2, FMA and F16C are there.
-                unsafe { run_packed::<__m256, $format>(task) }
-            }
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-            fn packed_avx512(task: &RowTask<'_>) {
-                // SAFETY: AVX-512 is there.
-                unsafe { run_packed::<__m512, $format>(task) }
-            }
-            let whole = row_len.is_multiple_of(<$format as formats::Format>::WEIGHTS);
-            // SAFETY, all four: `Isa::detect` and `Isa::available` name only what this machine has.
-            let kernels = if isa == Isa::Avx512 {
-                RowKernels {
-                    // SAFETY: as above.
-                    decode: |bytes, out| unsafe { decode_avx512(bytes, out) },
-                    // SAFETY: as above.
-                    packed: Some(|task| unsafe { packed_avx512(task) }),
-                }
-            } else {
-                RowKernels {
-                    // SAFETY: as above.
-                    decode: |bytes, out| unsafe { decode_avx2(bytes, out) },
-                    // SAFETY: as above.
-                    packed: Some(|task| unsafe { packed_avx2(task) }),
-                }
-            };
-            let packed = kernels.packed.filter(|_| whole);
-            Some(RowKernels { packed, ..kernels })
-        }};
-    }
-    /// A decoder of the `gguf` crate, built with AVX2. (AVX-512 builds are no faster, and some
-    /// much slower.)
-    macro_rules! decoder {
-        ($function:expr) => {{
-            #[target_feature(enable = "avx2,fma,f16c")]
-            fn avx2(bytes: &[u8], out: &mut [f32]) {
-                $function(bytes, out);
-            }
-            Some(RowKernels {
-                // SAFETY: these instruction sets were found on this machine, and have AVX2.
-                decode: |bytes, out| unsafe { avx2(bytes, out) },
-                packed: None,
-            })
-        }};
-    }
-    match tensor_type {
-        TensorType::F32 => format!(formats::F32, d::dequantize_row_f32),
-        TensorType::F16 => format!(formats::F16, d::dequantize_row_f16),
-        TensorType::Bf16 => format!(formats::Bf16, d::dequantize_row_bf16),
-        TensorType::Q8_0 => format!(formats::Q8_0, d::dequantize_row_q8_0),
-        TensorType::Q4_0 => format!(formats::Q4_0, d::dequantize_row_q4_0),
-        TensorType::Q4_1 => format!(formats::Q4_1, d::dequantize_row_q4_1),
-        TensorType::Q5_0 => format!(formats::Q5_0, d::dequantize_row_q5_0),
-        TensorType::Q5_1 => format!(formats::Q5_1, d::dequantize_row_q5_1),
-        TensorType::Q4K => format!(formats::Q4K, d::dequantize_row_q4_k),
-        TensorType::Q5K => format!(formats::Q5K, d::dequantize_row_q5_k),
-        TensorType::Q6K => format!(formats::Q6K, d::dequantize_row_q6_k),
-        TensorType::Q2K => decoder!(d::dequantize_row_q2_k),
-        TensorType::Q3K => decoder!(d::dequantize_row_q3_k),
-        _ => None,
+        Isa::Avx2 => build!(std::arch::x86_64::__m256, "avx2,fma,f16c"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => build!(
+            std::arch::x86_64::__m512,
+            "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
+        ),
+    };
+    let whole = row_len.is_multiple_of(F::WEIGHTS);
+    RowKernels {
+        packed: kernels.packed.filter(|_| whole),
+        ..kernels
     }
 }
 

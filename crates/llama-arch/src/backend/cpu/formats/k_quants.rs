@@ -1,5 +1,7 @@
 //! The K formats: blocks of 256 weights under scales of their own precision.
 
+use gguf::dequant as d;
+
 use super::super::vector::Unpack;
 use super::{Format, starts};
 
@@ -52,6 +54,7 @@ impl Format for Q4K {
     const BYTES: usize = 144;
     const ROWS: usize = 4;
     const PIECES: usize = 4;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q4_k;
     type Head = Scales;
 
     #[inline(always)]
@@ -88,6 +91,7 @@ impl Format for Q5K {
     const BYTES: usize = 176;
     const ROWS: usize = 4;
     const PIECES: usize = 4;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q5_k;
     type Head = Scales;
 
     #[inline(always)]
@@ -125,6 +129,7 @@ impl Format for Q6K {
     const BYTES: usize = 210;
     const ROWS: usize = 4;
     const PIECES: usize = 2;
+    const DECODE: fn(&[u8], &mut [f32]) = d::dequantize_row_q6_k;
     /// Scales, and what a quant of zero stands for.
     type Head = Scales;
 
