@@ -11,6 +11,9 @@ pub(super) enum Isa {
     /// AVX-512 F, BW, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// NEON, with its fused products.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Isa {
@@ -33,6 +36,10 @@ impl Isa {
                 return Self::Avx2;
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            return Self::Neon;
+        }
         Self::Portable
     }
 
@@ -44,6 +51,8 @@ impl Isa {
             Self::Avx2 => vec![Self::Portable, Self::Avx2],
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => vec![Self::Portable, Self::Avx2, Self::Avx512],
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => vec![Self::Portable, Self::Neon],
         }
     }
 
@@ -54,6 +63,8 @@ impl Isa {
             Self::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
         }
     }
 }
@@ -75,6 +86,12 @@ macro_rules! for_isa {
             // SAFETY: AVX-512 is there.
             unsafe { $generic::<std::arch::x86_64::__m512, 6>($($arg),*) }
         }
+        #[cfg(target_arch = "aarch64")]
+        #[target_feature(enable = "neon")]
+        fn neon($($arg: $type),*) {
+            // SAFETY: NEON is there.
+            unsafe { $generic::<std::arch::aarch64::float32x4x2_t, 2>($($arg),*) }
+        }
         match $isa {
             // SAFETY: needs nothing.
             Isa::Portable => unsafe { $generic::<Portable, 1>($($arg),*) },
@@ -84,6 +101,9 @@ macro_rules! for_isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Isa::Avx512 => unsafe { avx512($($arg),*) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Isa::Neon => unsafe { neon($($arg),*) },
         }
     }};
 }

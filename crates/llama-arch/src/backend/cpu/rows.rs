@@ -102,6 +102,8 @@ fn format_kernels<F: Format>(isa: Isa, row_len: usize) -> RowKernels {
             std::arch::x86_64::__m512,
             "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
         ),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => build!(std::arch::aarch64::float32x4x2_t, "neon"),
     };
     let whole = row_len.is_multiple_of(F::WEIGHTS);
     RowKernels {
@@ -152,6 +154,24 @@ mod tests {
                         let equal = a == b || !a.is_finite() && !b.is_finite();
                         assert!(equal, "{tensor_type}, element {i}: {a} and {b}");
                     }
+                }
+            }
+        }
+    }
+
+    /// All of them: subnormal, zero and infinite ones have bits too.
+    #[test]
+    fn every_number_of_sixteen_bits_has_its_own_bits() {
+        let bytes: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+        for tensor_type in [TensorType::F16, TensorType::Bf16] {
+            let mut reference = vec![0.0; 1 << 16];
+            gguf::dequantize(tensor_type, &bytes, &mut reference).unwrap();
+            for isa in Isa::available() {
+                let mut decoded = vec![0.0; 1 << 16];
+                (row_kernels(isa, tensor_type, 1 << 16).unwrap().decode)(&bytes, &mut decoded);
+                for (a, b) in reference.iter().zip(&decoded) {
+                    let equal = a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+                    assert!(equal, "{tensor_type}, {isa:?}: {a:e} and {b:e}");
                 }
             }
         }

@@ -7,6 +7,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 /// Lanes of the widest register.
 pub(super) const MAX_LANES: usize = 16;
@@ -62,7 +64,7 @@ pub(super) trait Vector: Copy {
 ///
 /// Safety: as [`Vector`].
 pub(super) trait Unpack: Vector {
-    /// Integers of 32 bits in as many lanes.
+    /// Integers of at least eight bits in as many lanes.
     type Ints: Copy;
     /// What a quant of four bits stands for, prepared.
     type Nibbles: Copy;
