@@ -146,16 +146,19 @@ impl Loader {
                 row_len,
                 n_rows,
             };
-            loaded(self.pack(kernels, rows, (gates, Some(ups))))?;
+            loaded(self.pack(kernels, rows, (&[gates], Some(ups))))?;
         } else {
-            for (part, weight_type) in source.parts.iter().zip(types) {
+            let kinds: Vec<_> = source.parts.iter().zip(types).collect();
+            for run in kinds.chunk_by(|a, b| are_joined(*a, *b, row_len)) {
+                let (part, weight_type) = run[0];
                 let rows = FileRows {
                     weight_type,
                     row_len,
-                    n_rows: part.n_rows,
+                    n_rows: run.iter().map(|(part, _)| part.n_rows).sum(),
                 };
                 if can_be_packed(weight_type, row_len) {
-                    loaded(self.pack(kernels, rows, (&part.bytes, None)))?;
+                    let pieces: Vec<&[u8]> = run.iter().map(|(part, _)| &*part.bytes).collect();
+                    loaded(self.pack(kernels, rows, (&pieces, None)))?;
                 } else {
                     loaded(self.copy(kernels, rows, &part.bytes))?;
                 }
@@ -175,12 +178,13 @@ impl Loader {
         Ok(rows.stored(on_device, false))
     }
 
-    /// Uploads rows, or gates and ups, in slices of whole tiles, and packs each slice.
+    /// Uploads rows, or gates and ups, in slices of whole tiles, and packs each slice. All pieces
+    /// but the last are whole tiles; with ups there is one.
     fn pack(
         &mut self,
         kernels: &Kernels,
         rows: FileRows,
-        (first, ups): (&[u8], Option<&[u8]>),
+        (pieces, ups): (&[&[u8]], Option<&[u8]>),
     ) -> Outcome<Part> {
         let tile_rows = if ups.is_some() {
             TILE_ROWS / 2
@@ -190,7 +194,8 @@ impl Loader {
         let row_bytes = rows.weight_type.row_bytes(rows.row_len).unwrap_or(1);
         let tile_bytes = tile_rows * row_bytes;
         let slice_tiles = (STAGING_BYTES / 2 / tile_bytes).max(1);
-        let half = first.len().min(slice_tiles * tile_bytes);
+        let longest = pieces.iter().map(|piece| piece.len()).max().unwrap_or(0);
+        let half = longest.min(slice_tiles * tile_bytes);
         // The second half begins where loads of 16 bytes can.
         let half = half.next_multiple_of(256);
         if self.staging.len() < 2 * half {
@@ -199,11 +204,16 @@ impl Loader {
         let plain = RowOrder::Plain;
         let unit_tile = PackedWeight::bytes(rows.weight_type, TILE_ROWS, rows.row_len, plain);
         let unit_tile = unit_tile.unwrap_or(0);
-        let n_tiles = first.len().div_ceil(tile_bytes);
+        let tiles_of = |bytes: &[u8]| bytes.len().div_ceil(tile_bytes);
+        let n_tiles: usize = pieces.iter().map(|piece| tiles_of(piece)).sum();
         let mut units = kernels.device().zeroed(n_tiles * unit_tile)?;
-        let slices = first.chunks(slice_tiles * tile_bytes).enumerate();
-        for (index, slice) in slices {
-            let begin = index * slice_tiles;
+        let slices = pieces
+            .iter()
+            .flat_map(|piece| piece.chunks(slice_tiles * tile_bytes));
+        let mut end = 0;
+        for slice in slices {
+            let begin = end;
+            end += tiles_of(slice);
             self.uploader.copy(slice, self.staging.view_mut())?;
             if let Some(ups) = ups {
                 let start = begin * tile_bytes;
@@ -219,7 +229,6 @@ impl Loader {
                     row_len: rows.row_len,
                 })
             };
-            let end = n_tiles.min(begin + slice_tiles);
             let repack = Repack {
                 rows: match ups {
                     None => RepackRows::Plain(staged(0)?),
@@ -253,6 +262,18 @@ impl FileRows {
             is_packed,
         }
     }
+}
+
+/// Whether two parts, one after the other, are packed as one: of one type, and the first ends with
+/// a tile.
+fn are_joined(
+    (first, first_type): (&MatrixPart, WeightType),
+    (_, second_type): (&MatrixPart, WeightType),
+    row_len: usize,
+) -> bool {
+    first_type == second_type
+        && can_be_packed(first_type, row_len)
+        && first.n_rows.is_multiple_of(TILE_ROWS)
 }
 
 /// Gates and ups of a matrix that stacks them, in one part or in two.
