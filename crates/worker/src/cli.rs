@@ -31,7 +31,8 @@ use crate::logging::LogFormat;
 #[command(after_help = "\
 Every flag can be set by an environment variable too, named in its help; the flag wins.
 Results go to stdout, everything else to stderr. RUST_LOG filters the log.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 70 the device failed, 130 stopped by Ctrl-C.")]
+Exit codes: 0 done, 1 failed, 2 wrong usage, 70 the device failed, 74 the model file
+changed while it was in use, 130 stopped by Ctrl-C.")]
 pub(crate) struct Cli {
     /// Log what happens and how long it takes; wins over RUST_LOG
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]

@@ -9,11 +9,10 @@ use crate::buffer::{View, ViewMut};
 use crate::driver::Arg;
 use crate::error::CudaError;
 use crate::modules::{Kernel, Kernels};
+use crate::weight_type::WeightType;
 
 /// Rows that one launch takes.
 pub const MAX_MATVEC_ROWS: usize = 16;
-/// Bytes of a unit of 16 x 128 weights of the largest format.
-const LARGEST_UNIT: usize = 4096;
 /// Weights that one launch takes.
 const MAX_PARTS: usize = 3;
 
@@ -67,11 +66,15 @@ impl Matvec<'_> {
     /// [`MAX_MATVEC_ROWS`], fewer where activations and sums of long rows do not fit a block.
     pub fn max_rows(kernels: &Kernels, row_len: usize) -> usize {
         let means = Self::means(kernels);
+        let units = WeightType::ALL
+            .into_iter()
+            .filter_map(WeightType::unit_bytes);
+        let unit_bytes = units.max().unwrap_or(0);
         let fits = |&n_rows: &usize| {
             let shape = Shape {
                 n_tiles: means.n_multiprocessors,
                 n_groups: row_len.div_ceil(GROUP),
-                unit_bytes: LARGEST_UNIT,
+                unit_bytes,
                 n_rows,
                 is_normed: true,
             };

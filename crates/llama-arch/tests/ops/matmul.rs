@@ -4,7 +4,7 @@ use gguf::TensorType;
 use llama_arch::backend::Backend;
 
 use crate::cases::{Pattern, Rng, sizes};
-use crate::harness::{Case, MIN_JUDGED, Report, input, output, updated};
+use crate::harness::{Case, Report, input, output, updated};
 use crate::naive;
 use crate::weights::{Weights, row_lens, types};
 
@@ -110,7 +110,7 @@ fn check_one<B: Backend>(
     let n_outputs = weights.source.n_rows();
     // A product of one or two outputs has nothing to take a mean of: several of them have.
     let per_launch = rows;
-    let rows = rows * MIN_JUDGED.div_ceil(rows * n_outputs);
+    let rows = rows * report.min_judged().div_ceil(rows * n_outputs);
     let x = pattern.rows(rng, rows, row_len);
     let bias: Vec<f32> = rng.normals(n_outputs).iter().map(|b| b * 30.0).collect();
     let residual = rng.normals(rows * n_outputs);

@@ -204,6 +204,14 @@ mod tests {
                         let plan = Plan::new(&shape, &means);
                         // Sums and activations of many long rows are more than a small device has.
                         let fits = n_groups * n_rows <= 640 || means.shared_bytes > 200 << 10;
+                        // Whether it fits depends on the length of the rows, not on how many
+                        // outputs there are.
+                        let alike = Shape {
+                            n_tiles: means.n_multiprocessors,
+                            is_normed: true,
+                            ..shape
+                        };
+                        assert_eq!(Plan::new(&alike, &means).is_some(), plan.is_some());
                         let Some(plan) = plan else {
                             assert!(!fits, "{n_tiles} {n_groups} {n_rows}");
                             continue;

@@ -11,7 +11,7 @@
 //! logits = W_head rms_norm(x)
 //! ```
 //!
-//! each line one launch. More than [`MAX_MATVEC_ROWS`] rows are packed for the kernel that tiles
+//! each line one launch. More rows than `Matvec::max_rows` are packed for the kernel that tiles
 //! them, and rows that see each other's keys are turned and appended before attention. Whichever
 //! way a row goes, its bits are those of the operations in `backend/cuda.rs`.
 //!

@@ -30,9 +30,10 @@ impl Runner {
         options: ExecutorOptions,
     ) -> Result<Self> {
         let config = model.config();
-        let plan =
-            MemoryPlan::new(&file.file, config, &options).map_err(|error| file.about(error))?;
-        load::check_host_memory(&plan, model)?;
+        let about = |error| file.about(error);
+        load::check_host_memory(&model.memory_plan(&options).map_err(about)?, model)?;
+        // What a step reads is counted as the file has it, on every device.
+        let plan = MemoryPlan::new(&file.file, config, &options).map_err(about)?;
         // Of a table that is not the head too, a step reads one row.
         let embedding = file.file.find_tensor("token_embd.weight");
         let is_tied = file.file.find_tensor("output.weight").is_none();
