@@ -114,9 +114,9 @@ static __device__ __forceinline__ void multiply(const Work& work, uint32_t first
             b[n][step][1] = words[step * 64 + 32];
         }
     }
-    const float* sums = reinterpret_cast<const float*>(slab + SLAB_SUMS16) + row + lane % 4 * 2;
-    const auto sum = [sums](uint32_t n, uint32_t run, uint32_t e) {
-        return sums[run * SLAB_ROWS + n * 8 + e];
+    const float* sums = reinterpret_cast<const float*>(slab + SLAB_SUMS16) + row;
+    const auto sum = [sums, lane](uint32_t n, uint32_t run, uint32_t e) {
+        return sums[run * SLAB_ROWS + side_place(n * 8 + lane % 4 * 2) + e];
     };
 #pragma unroll 1
     for (uint32_t i = 0; i < TILES; i++) {
@@ -149,7 +149,8 @@ static __device__ __forceinline__ void gemm(const Work& work, const Columns& col
         __syncthreads();
         for (uint32_t w = 0; w < min(WARPS, work.groups - first); w++) {
             const uint8_t* slab = work.packed + slab_at(row, first + w, work.groups) + SLAB_SCALES;
-            const float* scales = reinterpret_cast<const float*>(slab) + row % SLAB_ROWS;
+            const float* scales =
+                reinterpret_cast<const float*>(slab) + side_place(row % SLAB_ROWS);
             const float4 part = parts[w][i][n][lane];
             total[0] = __fmaf_rn(scales[0], part.x, total[0]);
             total[1] = __fmaf_rn(scales[1], part.y, total[1]);

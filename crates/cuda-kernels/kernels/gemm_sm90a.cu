@@ -60,7 +60,7 @@ static __device__ __forceinline__ void gemm(const Work& work, Epilogue epilogue)
     } else {
         take_registers<CONSUMER_REGISTERS>();
         Consumer<Format, SLABS> consumer{memory};
-        epilogue.init(shared_memory + Memory::SCRATCH, memory.exchange());
+        epilogue.init(shared_memory + Memory::SCRATCH, memory.exchanges());
         for (uint32_t i = first; i < n_places; i += step) {
             const Place place = place_at<Memory::ROWS, CLUSTER>(i, row_tiles);
             float total[SLABS][HELD];

@@ -1,13 +1,23 @@
 // Packed rows (see activation.cuh) of f32 rows [n_rows][width]: as they are, after RMSNorm, or of
 // silu(gate) * up of rows [n_rows][2 * width].
+//
+// A block of 16 warps takes two, four or eight rows of a core matrix, with eight, four or two warps
+// for each. Packed groups are put together in shared memory and written in pieces that lie
+// together.
 
 #include "activation.cuh"
 #include "row_norm.cuh"
 #include "silu.cuh"
 
-static constexpr uint32_t THREADS = 256, WARPS = THREADS / WARP;
+static constexpr uint32_t WARPS = 16, THREADS = WARPS * WARP, MOST_ROWS = 8;
 // Groups whose channels a warp has in flight.
 static constexpr uint32_t BATCH = 4;
+// Bytes in shared memory between the runs of 8 channels of all rows, the floats that stand beside
+// the values of a row, and bytes of a group.
+static constexpr uint32_t RUN = MOST_ROWS * 16 + 16, SIDES = 13;
+static constexpr uint32_t STAGED = GROUP / 8 * RUN + SIDES * MOST_ROWS * 4;
+
+extern __shared__ __align__(16) uint8_t shared_memory[];
 
 static __device__ __forceinline__ void load(const float* row, uint32_t group, uint32_t width,
                                             float (&x)[4]) {
@@ -18,103 +28,166 @@ static __device__ __forceinline__ void load(const float* row, uint32_t group, ui
     }
 }
 
-static __device__ __forceinline__ void store(uint8_t* packed, uint32_t row, uint32_t group,
-                                             uint32_t groups, const float (&x)[4]) {
-    store_group(packed + slab_at(row, group, groups), row % SLAB_ROWS, pack_group(x));
+// The warp's place in the block, which takes 2^log_rows rows.
+struct Place {
+    // Rows of x; the block's first row; the warp's among them; which of the warps of that row.
+    uint32_t n_rows, log_rows, first_row, row, row_warps, part;
+
+    __device__ __forceinline__ Place(uint32_t n_rows, uint32_t log_rows)
+        : n_rows(n_rows), log_rows(log_rows) {
+        first_row = blockIdx.x << log_rows;
+        row_warps = WARPS >> log_rows;
+        row = threadIdx.x / WARP / row_warps;
+        part = threadIdx.x / WARP % row_warps;
+    }
+    // The row of x, one that exists.
+    __device__ __forceinline__ uint32_t source() const {
+        return min(first_row + row, n_rows - 1);
+    }
+    // Groups that a block has at once; the i-th of this warp among them.
+    __device__ __forceinline__ uint32_t batch() const { return BATCH * row_warps; }
+    __device__ __forceinline__ uint32_t slot(uint32_t i) const { return i * row_warps + part; }
+};
+
+// Packs a group into its slot of shared memory.
+static __device__ __forceinline__ void stage(const Place& place, uint32_t i, const float (&x)[4]) {
+    const uint32_t lane = threadIdx.x % WARP;
+    const PackedQuad packed = pack_group(x);
+    uint8_t* to = shared_memory + place.slot(i) * STAGED;
+    *reinterpret_cast<uint2*>(to + lane / 2 * RUN + place.row * 16 + lane % 2 * 8) =
+        make_uint2(packed.words[0], packed.words[1]);
+    float* side = reinterpret_cast<float*>(to + GROUP / 8 * RUN) + place.row;
+    if (lane == 0) {
+        side[0] = packed.scale;
+    }
+    if (lane % 8 == 0) {
+        side[(1 + lane / 8) * MOST_ROWS] = packed.sum32;
+    }
+    if (lane % 4 == 0) {
+        side[(5 + lane / 4) * MOST_ROWS] = packed.sum16;
+    }
 }
 
-// One warp per row and BATCH groups; a block takes eight rows.
-extern "C" __global__ void __launch_bounds__(THREADS)
-    pack_rows(const float* __restrict__ x, uint8_t* __restrict__ packed, uint32_t n_rows,
-              uint32_t width) {
-    const uint32_t row = blockIdx.x * WARPS + threadIdx.x / WARP, first = blockIdx.y * BATCH;
-    if (row >= n_rows) {
-        return;
+// Writes the groups in shared memory, `first` and those after it. The whole block calls it.
+static __device__ __forceinline__ void write_staged(const Place& place, uint8_t* packed,
+                                                    uint32_t first, uint32_t groups) {
+    const uint32_t n_groups = min(place.batch(), groups - first), log = place.log_rows;
+    const uint32_t first_row = place.first_row % SLAB_ROWS;
+    uint8_t* slabs = packed + slab_at(place.first_row, first, groups);
+    __syncthreads();
+    for (uint32_t i = threadIdx.x; i < n_groups * (GROUP / 8) << log; i += THREADS) {
+        const uint32_t row = i & ((1 << log) - 1), run = i >> log, group = run / (GROUP / 8);
+        const uint8_t* from = shared_memory + group * STAGED + run % (GROUP / 8) * RUN + row * 16;
+        uint8_t* to = slabs + (size_t)group * SLAB_BYTES +
+                      value_in_slab(first_row + row, run % (GROUP / 8) * 8);
+        if (place.first_row + row < place.n_rows) {
+            *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
+        }
     }
+    for (uint32_t i = threadIdx.x; i < n_groups * SIDES << log; i += THREADS) {
+        const uint32_t row = i & ((1 << log) - 1), side = i >> log;
+        const uint8_t* from = shared_memory + side / SIDES * STAGED + GROUP / 8 * RUN +
+                              (side % SIDES * MOST_ROWS + row) * 4;
+        uint8_t* to = slabs + (size_t)(side / SIDES) * SLAB_BYTES + SLAB_SCALES +
+                      (side % SIDES * SLAB_ROWS + side_place(first_row + row)) * 4;
+        if (place.first_row + row < place.n_rows) {
+            *reinterpret_cast<float*>(to) = *reinterpret_cast<const float*>(from);
+        }
+    }
+    __syncthreads();
+}
+
+// A block has some of the groups of its rows.
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+    pack_rows(const float* __restrict__ x, uint8_t* __restrict__ packed, uint32_t n_rows,
+              uint32_t width, uint32_t log_rows) {
+    const Place place(n_rows, log_rows);
+    const uint32_t first = blockIdx.y * place.batch();
+    const float* from = x + (size_t)place.source() * width;
     float quads[BATCH][4];
 #pragma unroll
     for (uint32_t i = 0; i < BATCH; i++) {
-        load(x + (size_t)row * width, first + i, width, quads[i]);
+        load(from, first + place.slot(i), width, quads[i]);
     }
-    const uint32_t groups = groups_of(width);
 #pragma unroll
     for (uint32_t i = 0; i < BATCH; i++) {
-        if (first + i < groups) {
-            store(packed, row, first + i, groups, quads[i]);
-        }
+        stage(place, i, quads[i]);
     }
+    write_staged(place, packed, first, groups_of(width));
 }
 
 // The same of silu(gate) * up.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
     pack_rows_swiglu(const float* __restrict__ gate_up, uint8_t* __restrict__ packed,
-                     uint32_t n_rows, uint32_t ffn) {
-    const uint32_t row = blockIdx.x * WARPS + threadIdx.x / WARP, group = blockIdx.y;
-    if (row >= n_rows) {
-        return;
-    }
-    float gate[4], up[4];
-    load(gate_up + (size_t)row * 2 * ffn, group, ffn, gate);
-    load(gate_up + (size_t)row * 2 * ffn + ffn, group, ffn, up);
+                     uint32_t n_rows, uint32_t ffn, uint32_t log_rows) {
+    const Place place(n_rows, log_rows);
+    const uint32_t first = blockIdx.y * place.batch();
+    const float* from = gate_up + (size_t)place.source() * 2 * ffn;
+    float gate[BATCH][4], up[BATCH][4];
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        gate[i] = silu_times(gate[i], up[i]);
+    for (uint32_t i = 0; i < BATCH; i++) {
+        load(from, first + place.slot(i), ffn, gate[i]);
+        load(from + ffn, first + place.slot(i), ffn, up[i]);
     }
-    store(packed, row, group, groups_of(ffn), gate);
+#pragma unroll
+    for (uint32_t i = 0; i < BATCH; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            gate[i][j] = silu_times(gate[i][j], up[i][j]);
+        }
+        stage(place, i, gate[i]);
+    }
+    write_staged(place, packed, first, groups_of(ffn));
 }
 
-// x * weight / sqrt(mean(x^2) + eps). `row_warps` warps (1, 2, 4 or 8) share a row; each has
-// groups first, first + row_warps, ...
-extern "C" __global__ void __launch_bounds__(THREADS)
+// x * weight / sqrt(mean(x^2) + eps). A block has all the groups of its rows.
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
     pack_rows_norm(const float* __restrict__ x, const float* __restrict__ weight,
                    uint8_t* __restrict__ packed, uint32_t n_rows, uint32_t width, float eps,
-                   uint32_t row_warps) {
-    extern __shared__ float squares[];
-    const uint32_t warp = threadIdx.x / WARP, groups = groups_of(width);
-    const uint32_t first = warp % row_warps;
-    const uint32_t row = blockIdx.x * (WARPS / row_warps) + warp / row_warps;
-    const float* from = x + (size_t)min(row, n_rows - 1) * width;
-    float* row_squares = squares + warp / row_warps * groups;
-    for (uint32_t batch = first; batch < groups; batch += BATCH * row_warps) {
-        float quads[BATCH][4];
+                   uint32_t log_rows) {
+    const Place place(n_rows, log_rows);
+    const uint32_t groups = groups_of(width), n_slots = place.batch();
+    const float* from = x + (size_t)place.source() * width;
+    float* squares = reinterpret_cast<float*>(shared_memory + n_slots * STAGED);
+    float* row_squares = squares + place.row * groups;
+    float quads[BATCH][4];
+    for (uint32_t first = 0; first < groups; first += n_slots) {
 #pragma unroll
         for (uint32_t i = 0; i < BATCH; i++) {
-            load(from, batch + i * row_warps, width, quads[i]);
+            load(from, first + place.slot(i), width, quads[i]);
         }
 #pragma unroll
         for (uint32_t i = 0; i < BATCH; i++) {
             const float of_group = group_squares(quads[i]);
-            if (threadIdx.x % WARP == 0 && batch + i * row_warps < groups) {
-                row_squares[batch + i * row_warps] = of_group;
+            if (threadIdx.x % WARP == 0 && first + place.slot(i) < groups) {
+                row_squares[first + place.slot(i)] = of_group;
             }
         }
     }
     __syncthreads();
-    if (row >= n_rows) {
-        return;
-    }
     float total = 0.0f;
     for (uint32_t group = 0; group < groups; group++) {
         total = add(total, row_squares[group]);
     }
     const float scale = norm_scale(total, 1.0f / (float)width, eps);
-    for (uint32_t batch = first; batch < groups; batch += BATCH * row_warps) {
-        float quads[BATCH][4];
+    for (uint32_t first = 0; first < groups; first += n_slots) {
+#pragma unroll
+        for (uint32_t i = 0; i < BATCH; i++) {
+            // A row of one batch is still there.
+            if (groups > n_slots) {
+                load(from, first + place.slot(i), width, quads[i]);
+            }
+        }
 #pragma unroll
         for (uint32_t i = 0; i < BATCH; i++) {
             float factor[4];
-            load(from, batch + i * row_warps, width, quads[i]);
-            load(weight, batch + i * row_warps, width, factor);
+            load(weight, first + place.slot(i), width, factor);
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 quads[i][j] = normed(quads[i][j], scale, factor[j]);
             }
+            stage(place, i, quads[i]);
         }
-#pragma unroll
-        for (uint32_t i = 0; i < BATCH; i++) {
-            if (batch + i * row_warps < groups) {
-                store(packed, row, batch + i * row_warps, groups, quads[i]);
-            }
-        }
+        write_staged(place, packed, first, groups);
     }
 }

@@ -10,11 +10,13 @@
 //     512  scales, f32: [128 rows]
 //    2048  sums of x / s over each run of 32 channels, f32: [4 runs][128 rows]
 //    4096  the same over each run of 16 channels: [8 runs][128 rows]
-// so that a group of all the rows of a tile comes in one piece. What the last slab holds beyond
-// the last row is unspecified. A run of 8 channels of 8 rows is a core matrix of wgmma, and the
-// words of two neighbouring ones are b0 and b1 of mma.m16n8k16 for lanes 0 .. 31: step i of the
-// group reads words 64 i + lane and 64 i + 32 + lane of the tile. The sums are for formats with a
-// minimum; they add the rounded values, as a balanced binary tree over ascending channels.
+// so that a group of all the rows of a tile comes in one piece. In scales and sums, rows 2t, 2t +
+// 1, 2t + 8 and 2t + 9 of each sixteen stand together (`side_place`): a lane of the matrix
+// instruction has these four in its results for two tiles of 8 rows. What the last slab holds
+// beyond the last row is unspecified. A run of 8 channels of 8 rows is a core matrix of wgmma, and
+// the words of two neighbouring ones are b0 and b1 of mma.m16n8k16 for lanes 0 .. 31: step i of
+// the group reads words 64 i + lane and 64 i + 32 + lane of the tile. The sums are for formats
+// with a minimum; they add the rounded values, as a balanced binary tree over ascending channels.
 #pragma once
 
 #include "convert.cuh"
@@ -41,6 +43,12 @@ static __device__ __forceinline__ size_t slab_at(uint32_t row, uint32_t group, u
 // Where in a slab the value of a row (0 .. 127) and a channel (0 .. 127) is.
 static __device__ __forceinline__ uint32_t value_in_slab(uint32_t row, uint32_t channel) {
     return row / 8 * SLAB_TILE + channel / 8 * 128 + row % 8 * 16 + channel % 8 * 2;
+}
+
+// Where among the 128 scales, or sums of a run, a row's is; that of an odd row is next to the one
+// before.
+static __device__ __forceinline__ uint32_t side_place(uint32_t row) {
+    return row / 16 * 16 + row % 8 / 2 * 4 + row / 8 % 2 * 2 + row % 2;
 }
 
 // |x| as bits, which order as the magnitudes do, with infinity and NaN above all numbers.
@@ -106,22 +114,4 @@ static __device__ __forceinline__ PackedQuad pack_group(const float (&x)[4]) {
     packed.sum16 = add(sum, __shfl_xor_sync(ALL_LANES, sum, 2));
     packed.sum32 = add(packed.sum16, __shfl_xor_sync(ALL_LANES, packed.sum16, 4));
     return packed;
-}
-
-// Writes a packed group into its slab, as row `row` of 0 .. 127.
-static __device__ __forceinline__ void store_group(uint8_t* slab, uint32_t row,
-                                                   const PackedQuad& packed) {
-    const uint32_t lane = threadIdx.x % WARP;
-    *reinterpret_cast<uint2*>(slab + value_in_slab(row, 4 * lane)) =
-        make_uint2(packed.words[0], packed.words[1]);
-    float* side = reinterpret_cast<float*>(slab + SLAB_SCALES) + row;
-    if (lane == 0) {
-        side[0] = packed.scale;
-    }
-    if (lane % 8 == 0) {
-        side[(1 + lane / 8) * SLAB_ROWS] = packed.sum32;
-    }
-    if (lane % 4 == 0) {
-        side[(5 + lane / 4) * SLAB_ROWS] = packed.sum16;
-    }
 }

@@ -9,69 +9,119 @@
 
 // Columns of a matrix of f32. If `ffn` is not 0 the weight is paired: row g of tile i is gate
 // 8 i + g, row g + 8 is up 8 i + g, and those are columns 8 i + g and ffn + 8 i + g.
+//
+// A warp turns 32 rows of its 16 columns around in shared memory: then a lane has four neighbouring
+// columns, `lane % 4`, of rows lane / 4, lane / 4 + 8, ...
 struct Columns {
     const float* bias;
     float* out;
     uint32_t n_outputs, ffn, out_stride, accumulate;
+    float* staged = nullptr;
 
-    __device__ __forceinline__ void init(uint8_t*, uint64_t*) {}
+    __device__ __forceinline__ void init(uint8_t* scratch, uint64_t*) {
+        staged = reinterpret_cast<float*>(scratch) + threadIdx.x / WARP * EIGHTS * 8 * STRIDE;
+    }
 
     template <uint32_t SLABS>
     __device__ __forceinline__ void write(const Place& place, const Work& work,
                                           const float (&total)[SLABS][HELD]) const {
-        const uint32_t lane = threadIdx.x % WARP;
+        const uint32_t lane = threadIdx.x % WARP, quad = lane % 4;
         const uint32_t tile = place.first_tile + threadIdx.x / WARP;
-        const bool is_paired = ffn > 0;
-        const uint32_t first = tile * (is_paired ? 8 : 16) + lane / 4;
-        const uint32_t column[2] = {first, first + (is_paired ? ffn : 8)};
-        const uint32_t end[2] = {is_paired ? ffn : n_outputs, is_paired ? 2 * ffn : n_outputs};
-        const uint32_t row = place.first_row + lane % 4 * 2;
+        const uint32_t matrix = quad / 2 * (ffn > 0), end = ffn > 0 ? ffn : n_outputs;
+        const uint32_t column = ffn > 0 ? tile * 8 + quad % 2 * 4 : tile * 16 + quad * 4;
+        const uint32_t row = place.first_row + lane / 4, first = matrix * ffn + column;
+        Quads quads{out + (size_t)row * out_stride + first, column < end ? end - column : 0,
+                    row < work.n_rows ? work.n_rows - row : 0};
+        quads.is_vector = quads.n_columns >= 4 && out_stride % 4 == 0 &&
+                          reinterpret_cast<uintptr_t>(quads.at) % 16 == 0;
+        float extra[4];
 #pragma unroll
-        for (uint32_t half = 0; half < 2; half++) {
-            if (column[half] >= end[half]) {
-                continue;
-            }
+        for (uint32_t i = 0; i < 4; i++) {
             // Adding -0 changes nothing.
-            const float extra = bias ? bias[column[half]] : -0.0f;
-            float* at = out + (size_t)row * out_stride + column[half];
-            const uint32_t n_rows = row < work.n_rows ? work.n_rows - row : 0;
+            extra[i] = bias && i < quads.n_columns ? bias[first + i] : -0.0f;
+        }
 #pragma unroll
-            for (uint32_t slab = 0; slab < SLABS; slab++) {
+        for (uint32_t slab = 0; slab < SLABS; slab++) {
 #pragma unroll
-                for (uint32_t n = 0; n < HELD / 4; n += BATCH / SLABS) {
-                    write_batch<BATCH / SLABS>(at, extra, n_rows, slab * SLAB_ROWS + n * 8,
-                                               &total[slab][n * 4 + half * 2]);
-                }
+            for (uint32_t n = 0; n < HELD / 4; n += EIGHTS) {
+                write_batch(quads, extra, slab * SLAB_ROWS + n * 8, &total[slab][n * 4]);
             }
         }
     }
 
 private:
-    // Eights of rows of which the old values are read at once, if one slab leaves room.
-    static constexpr uint32_t BATCH = 16;
+    // Eights of rows that are turned around at once, and the stride of a row there.
+    static constexpr uint32_t EIGHTS = 4, STRIDE = TILE_ROWS + 4;
+    static_assert(CONSUMER_WARPS * EIGHTS * 8 * STRIDE * 4 <= SCRATCH_BYTES, "staged in scratch");
 
-    template <uint32_t COUNT>
-    __device__ __forceinline__ void write_batch(float* at, float extra, uint32_t n_rows,
+    // Four columns of a lane: where they are in its first row, and how many columns and rows
+    // exist from there on.
+    struct Quads {
+        float* at;
+        uint32_t n_columns, n_rows;
+        bool is_vector = false;
+    };
+
+    __device__ __forceinline__ void write_batch(const Quads& quads, const float (&extra)[4],
                                                 uint32_t first, const float* total) const {
-        float before[COUNT][2];
+        const uint32_t lane = threadIdx.x % WARP;
+        float before[EIGHTS][4];
 #pragma unroll
-        for (uint32_t n = 0; n < COUNT; n++) {
+        for (uint32_t n = 0; n < EIGHTS; n++) {
+            read(quads, extra, first + n * 8, before[n]);
+        }
+        float* mine = staged + lane % 4 * 2 * STRIDE + lane / 4;
 #pragma unroll
-            for (uint32_t i = 0; i < 2; i++) {
-                before[n][i] = extra;
-                if (accumulate && first + n * 8 + i < n_rows) {
-                    before[n][i] = at[(size_t)(first + n * 8 + i) * out_stride];
-                }
-            }
+        for (uint32_t i = 0; i < EIGHTS * 4; i++) {
+            mine[(i / 4 * 8 + i % 2) * STRIDE + i / 2 % 2 * 8] = total[i];
+        }
+        __syncwarp();
+#pragma unroll
+        for (uint32_t n = 0; n < EIGHTS; n++) {
+            const float* from = staged + (n * 8 + lane / 4) * STRIDE + lane % 4 * 4;
+            const float4 sum = *reinterpret_cast<const float4*>(from);
+            before[n][0] = add(before[n][0], sum.x), before[n][1] = add(before[n][1], sum.y);
+            before[n][2] = add(before[n][2], sum.z), before[n][3] = add(before[n][3], sum.w);
+            store(quads, first + n * 8, before[n]);
+        }
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void read(const Quads& quads, const float (&extra)[4], uint32_t row,
+                                         float (&x)[4]) const {
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++) {
+            x[i] = extra[i];
+        }
+        if (!accumulate || row >= quads.n_rows) {
+            return;
+        }
+        const float* at = quads.at + (size_t)row * out_stride;
+        if (quads.is_vector) {
+            const float4 all = *reinterpret_cast<const float4*>(at);
+            x[0] = all.x, x[1] = all.y, x[2] = all.z, x[3] = all.w;
+            return;
         }
 #pragma unroll
-        for (uint32_t n = 0; n < COUNT; n++) {
+        for (uint32_t i = 0; i < 4; i++) {
+            x[i] = i < quads.n_columns ? at[i] : 0.0f;
+        }
+    }
+
+    __device__ __forceinline__ void store(const Quads& quads, uint32_t row,
+                                          const float (&x)[4]) const {
+        if (row >= quads.n_rows) {
+            return;
+        }
+        float* at = quads.at + (size_t)row * out_stride;
+        if (quads.is_vector) {
+            *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
+            return;
+        }
 #pragma unroll
-            for (uint32_t i = 0; i < 2; i++) {
-                if (first + n * 8 + i < n_rows) {
-                    at[(size_t)(first + n * 8 + i) * out_stride] =
-                        add(before[n][i], total[n * 4 + i]);
-                }
+        for (uint32_t i = 0; i < 4; i++) {
+            if (i < quads.n_columns) {
+                at[i] = x[i];
             }
         }
     }
@@ -85,58 +135,72 @@ struct SwigluRows {
     uint8_t* out;
     uint32_t ffn, has_sums;
     uint8_t* scratch = nullptr;
-    uint64_t* exchange = nullptr;
+    uint64_t* exchanges = nullptr;
     uint32_t turn = 0;
 
-    __device__ __forceinline__ void init(uint8_t* memory, uint64_t* barrier) {
+    __device__ __forceinline__ void init(uint8_t* memory, uint64_t* barriers) {
         scratch = memory;
-        exchange = barrier;
+        exchanges = barriers;
     }
 
     __device__ __forceinline__ void write(const Place& place, const Work& work,
                                           float (&total)[SLABS][HELD]) {
+        const uint32_t block = place.first_tile / BLOCK_TILES, groups = groups_of(ffn);
+        uint8_t* to = out + slab_at(place.first_row, block / 2, groups);
+        const size_t next_slab = slab_at(SLAB_ROWS, 0, groups);
+        const uint32_t n_rows = work.n_rows - place.first_row;
+        if (threadIdx.x == 0) {
+            barrier_expect(exchange(), PAIRS * 4);
+        }
         // The last tile's scratch has been read.
         named_sync(1, CONSUMERS);
         activate(place, total);
-        exchange_largest();
-        const uint32_t block = place.first_tile / BLOCK_TILES;
-        const uint32_t groups = groups_of(ffn);
+        named_sync(1, CONSUMERS);
+        if (threadIdx.x < PAIRS) {
+            const uint32_t slab = threadIdx.x * 2 / SLAB_ROWS;
+            choose_scales(to + slab * next_slab, block % 2, n_rows);
+        }
+        named_sync(1, CONSUMERS);
 #pragma unroll
         for (uint32_t slab = 0; slab < SLABS; slab++) {
-            const uint32_t row = place.first_row + slab * SLAB_ROWS;
-            uint8_t* to = out + slab_at(row, block / 2, groups);
-            pack(to, row, slab, block % 2, work.n_rows, total[slab]);
+            pack(to + slab * next_slab, slab, block % 2, n_rows, total[slab]);
             if (has_sums) {
                 add_channels(slab, total[slab]);
             }
         }
         if (has_sums) {
             named_sync(1, CONSUMERS);
-            const uint32_t row = place.first_row + threadIdx.x;
-            if (threadIdx.x < ROWS && row < work.n_rows) {
-                write_sums(out + slab_at(row, block / 2, groups), block % 2);
+            if (threadIdx.x < ROWS && threadIdx.x < n_rows) {
+                write_sums(to + threadIdx.x / SLAB_ROWS * next_slab, block % 2);
             }
         }
         turn++;
     }
 
 private:
-    // Exponents of two neighbouring rows, a half word each: of the block, ...
-    __device__ __forceinline__ uint32_t* of_block() const {
-        return reinterpret_cast<uint32_t*>(scratch);
-    }
-    // ... of the other block, which may be one tile ahead, ...
+    static_assert((6 + 2 * CONSUMER_WARPS) * PAIRS * 4 <= SCRATCH_BYTES, "all is in scratch");
+
+    // Exponents of two neighbouring rows, a half word each: of the other block, which may be one
+    // tile ahead, ...
     __device__ __forceinline__ uint32_t* of_other() const {
-        return of_block() + (1 + turn % 2) * PAIRS;
+        return reinterpret_cast<uint32_t*>(scratch) + turn % 2 * PAIRS;
     }
+    // ... of this block, which the copy engine may still read while the next tile is worked at, ...
+    __device__ __forceinline__ uint32_t* of_block() const { return of_other() + 4 * PAIRS; }
     // ... and of a warp.
     __device__ __forceinline__ uint32_t* of_warp(uint32_t warp) const {
-        return of_block() + (3 + warp) * PAIRS;
+        return reinterpret_cast<uint32_t*>(scratch) + (6 + warp) * PAIRS;
     }
-    // The sums of a warp's eight channels, later in the same memory.
+    // 1 / scale of two neighbouring rows.
+    __device__ __forceinline__ float2* inverses() const {
+        return reinterpret_cast<float2*>(scratch) + PAIRS;
+    }
+    // The sums of a warp's eight channels, where the exponents of warps were.
     __device__ __forceinline__ float* sums(uint32_t warp) const {
         return reinterpret_cast<float*>(of_warp(0)) + warp * ROWS;
     }
+    // Counts the bytes from the other block.
+    __device__ __forceinline__ uint64_t* exchange() const { return exchanges + turn % 2; }
 
     // The exponent of a magnitude as the choice of a scale needs it: 0 for 0 alone.
     static __device__ __forceinline__ uint32_t exponent(float x) {
@@ -179,7 +243,7 @@ private:
 #pragma unroll
         for (uint32_t i = 0; i < 2 * BATCH; i++) {
             const float gate = at[i / 2 * 4 + i % 2];
-            is_usual = is_usual && silu_is_usual(gate);
+            is_usual = is_usual & silu_is_usual(gate);
             result[i] = usual_silu_times(gate, at[i / 2 * 4 + i % 2 + 2]);
         }
         if (!is_usual) {
@@ -194,58 +258,59 @@ private:
         }
     }
 
-    __device__ __forceinline__ void exchange_largest() const {
-        named_sync(1, CONSUMERS);
-        if (threadIdx.x < WARPGROUP) {
-            const uint32_t other = cluster_rank() ^ 1;
-            if (threadIdx.x < PAIRS) {
-                uint32_t largest = of_warp(0)[threadIdx.x];
+    // A thread chooses those of two rows.
+    __device__ __forceinline__ void choose_scales(uint8_t* to, uint32_t part,
+                                                  uint32_t n_rows) const {
+        const uint32_t pair = threadIdx.x, other = cluster_rank() ^ 1;
+        uint32_t largest = of_warp(0)[pair];
 #pragma unroll
-                for (uint32_t warp = 1; warp < CONSUMER_WARPS; warp++) {
-                    largest = __vmaxu2(largest, of_warp(warp)[threadIdx.x]);
-                }
-                of_block()[threadIdx.x] = largest;
-                store_in_cluster(shared_address_in(of_other() + threadIdx.x, other), largest);
-            }
-            barrier_arrive_in_cluster(shared_address_in(exchange, other));
+        for (uint32_t warp = 1; warp < CONSUMER_WARPS; warp++) {
+            largest = __vmaxu2(largest, of_warp(warp)[pair]);
         }
-        named_sync(1, CONSUMERS);
-        barrier_wait_cluster(exchange, turn % 2);
+        of_block()[pair] = largest;
+        publish_to_copies();
+        named_sync(2, PAIRS);
+        if (pair == 0) {
+            copy_in_cluster(shared_address_in(of_other(), other), of_block(), PAIRS * 4,
+                            shared_address_in(exchange(), other));
+        }
+        barrier_wait_cluster(exchange(), turn / 2 % 2);
+        largest = __vmaxu2(largest, of_other()[pair]);
+        const uint32_t first = largest << 23, second = largest >> 16 << 23;
+        inverses()[pair] = make_float2(group_inverse(first), group_inverse(second));
+        float* scales = reinterpret_cast<float*>(to + SLAB_SCALES) +
+                        side_place(2 * pair % SLAB_ROWS);
+        if (part == 0 && 2 * pair < n_rows) {
+            scales[0] = group_scale(first);
+        }
+        if (part == 0 && 2 * pair + 1 < n_rows) {
+            scales[1] = group_scale(second);
+        }
     }
 
-    __device__ __forceinline__ uint32_t largest_of(uint32_t pair) const {
-        return __vmaxu2(of_block()[pair], of_other()[pair]);
-    }
-
-    // Values and scales of a slab; leaves the rounded values in `at`. `part`: which 64 channels of
-    // the group the block has.
-    __device__ __forceinline__ void pack(uint8_t* to, uint32_t first_row, uint32_t slab,
-                                         uint32_t part, uint32_t n_rows,
-                                         float (&at)[HELD]) const {
+    // Values of a slab; leaves the rounded values in `at`. `part`: which 64 channels of the group
+    // the block has.
+    __device__ __forceinline__ void pack(uint8_t* to, uint32_t slab, uint32_t part,
+                                         uint32_t n_rows, float (&at)[HELD]) const {
         const uint32_t lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
         // Neighbouring channels of a row meet in one lane: the even ones get row 2t.
         const bool is_odd = lane / 4 % 2 == 1;
         const uint32_t row = lane % 4 * 2 + is_odd;
         uint8_t* target = to + value_in_slab(row, (part * 8 + warp) * 8 + lane / 8 * 2);
-        const uint32_t first_pair = slab * (SLAB_ROWS / 2);
+        const float2* inverse = inverses() + slab * (SLAB_ROWS / 2) + lane % 4;
+        const uint32_t select = is_odd ? 0x7632 : 0x1054;
 #pragma unroll
         for (uint32_t i = 0; i < HELD; i += 4) {
-            const uint32_t largest = largest_of(first_pair + i + lane % 4);
-            const __half low = __float2half_rn(mul(at[i], group_inverse(largest << 23)));
-            const __half high = __float2half_rn(mul(at[i + 1], group_inverse(largest >> 16 << 23)));
-            const uint32_t own = half2_bits(low, high);
+            const float2 both = inverse[i];
+            const __half2 rounded =
+                __floats2half2_rn(mul(at[i], both.x), mul(at[i + 1], both.y));
+            const uint32_t own = half2_bits(__low2half(rounded), __high2half(rounded));
             const uint32_t other = __shfl_xor_sync(ALL_LANES, own, 4);
-            const uint32_t word = is_odd ? __byte_perm(other, own, 0x7632)
-                                         : __byte_perm(own, other, 0x5410);
-            if (first_row + i * 2 + row < n_rows) {
-                *reinterpret_cast<uint32_t*>(target + i / 4 * SLAB_TILE) = word;
+            if (slab * SLAB_ROWS + i * 2 + row < n_rows) {
+                *reinterpret_cast<uint32_t*>(target + i / 4 * SLAB_TILE) =
+                    __byte_perm(other, own, select);
             }
-            at[i] = __half2float(low), at[i + 1] = __half2float(high);
-        }
-        const uint32_t i = threadIdx.x;
-        if (part == 0 && i < SLAB_ROWS && first_row + i < n_rows) {
-            const uint32_t exponent = largest_of(first_pair + i / 2) >> i % 2 * 16 & 0xffff;
-            reinterpret_cast<float*>(to + SLAB_SCALES)[i] = group_scale(exponent << 23);
+            at[i] = __low2float(rounded), at[i + 1] = __high2float(rounded);
         }
     }
 
@@ -269,8 +334,8 @@ private:
 
     // Sums of the runs of 16 and 32 channels of one row.
     __device__ __forceinline__ void write_sums(uint8_t* to, uint32_t part) const {
-        float* side = reinterpret_cast<float*>(to + SLAB_SCALES) + threadIdx.x % SLAB_ROWS;
-        const uint32_t row = threadIdx.x;
+        const uint32_t row = threadIdx.x, place = side_place(row % SLAB_ROWS);
+        float* side = reinterpret_cast<float*>(to + SLAB_SCALES) + place;
 #pragma unroll
         for (uint32_t i = 0; i < 2; i++) {
             const float first = add(sums(4 * i)[row], sums(4 * i + 1)[row]);

@@ -11,6 +11,8 @@ static constexpr uint32_t CONSUMERS = 2 * WARPGROUP, CONSUMER_WARPS = CONSUMERS 
 static constexpr uint32_t THREADS = CONSUMERS + WARPGROUP;
 // Values of a product of 64 weight rows and 128 activation rows that a thread holds.
 static constexpr uint32_t HELD = 64;
+// Shared memory of the epilogue.
+static constexpr uint32_t SCRATCH_BYTES = 20480;
 
 struct Work {
     uint32_t n_rows, groups, n_tiles;
@@ -50,9 +52,8 @@ struct Stages {
     static constexpr uint32_t A_STAGES = Scales::HAS_SCALES ? 4 : SLABS == 2 ? 2 : 3;
     static constexpr uint32_t B_STAGES = Scales::HAS_SCALES || SLABS == 2 ? 4 : 3;
     static constexpr uint32_t B = A_STAGES * A_BYTES, SCRATCH = B + B_STAGES * B_BYTES;
-    static constexpr uint32_t SCRATCH_BYTES = ROWS / 2 * 4 * (3 + 2 * CONSUMER_WARPS);
     static constexpr uint32_t BARRIERS = SCRATCH + SCRATCH_BYTES;
-    static constexpr uint32_t BYTES = BARRIERS + (2 * (A_STAGES + B_STAGES) + 1) * 8;
+    static constexpr uint32_t BYTES = BARRIERS + (2 * (A_STAGES + B_STAGES) + 2) * 8;
 
     uint8_t* at;
 
@@ -73,8 +74,8 @@ struct Stages {
     __device__ __forceinline__ uint64_t* b_free(uint32_t stage) const {
         return barriers() + 2 * A_STAGES + B_STAGES + stage;
     }
-    // Of the epilogue.
-    __device__ __forceinline__ uint64_t* exchange() const {
+    // Two of the epilogue.
+    __device__ __forceinline__ uint64_t* exchanges() const {
         return barriers() + 2 * (A_STAGES + B_STAGES);
     }
 
@@ -82,25 +83,18 @@ struct Stages {
         if (threadIdx.x == 0) {
             for (uint32_t i = 0; i < A_STAGES; i++) {
                 barrier_init(a_full(i), 1);
-                barrier_init(a_free(i), CONSUMER_WARPS);
+                barrier_init(a_free(i), CONSUMERS);
             }
             for (uint32_t i = 0; i < B_STAGES; i++) {
                 barrier_init(b_full(i), 1);
-                barrier_init(b_free(i), CONSUMER_WARPS);
+                barrier_init(b_free(i), CONSUMERS);
             }
-            barrier_init(exchange(), WARPGROUP);
+            barrier_init(exchanges(), 1);
+            barrier_init(exchanges() + 1, 1);
             barrier_init_done();
         }
     }
 };
-
-// One arrival of each warp, once all its lanes have read.
-static __device__ __forceinline__ void release(uint64_t* barrier) {
-    __syncwarp();
-    if (threadIdx.x % WARP == 0) {
-        barrier_arrive(barrier);
-    }
-}
 
 // The one thread that asks the copy engine.
 template <class Format, uint32_t SLABS>
@@ -161,6 +155,8 @@ struct Consumer {
     Memory memory;
     Ring<Memory::A_STAGES> a;
     Ring<Memory::B_STAGES> b;
+    // The activations of stage 0 as an operand.
+    uint64_t first_b = operand(shared_address(memory.b(0)), SLAB_TILE);
 
     __device__ __forceinline__ void consume(const Work& work, float (&total)[SLABS][HELD]) {
 #pragma unroll
@@ -182,23 +178,31 @@ private:
         return memory.a(a.stage) + threadIdx.x / WARP * Format::UNIT_BYTES;
     }
 
+    __device__ __forceinline__ uint64_t operand_b() const {
+        return operand_after(first_b, b.stage * Memory::B_BYTES);
+    }
+
     // total = scale * part + total, with the scale of each activation row.
     static __device__ __forceinline__ void add_scaled(const float* scales,
                                                       const float (&part)[HELD],
                                                       float (&total)[HELD]) {
 #pragma unroll
-        for (uint32_t i = 0; i < HELD; i += 4) {
-            const float2 scale = *reinterpret_cast<const float2*>(scales + 2 * i);
+        for (uint32_t i = 0; i < HELD; i += 8) {
+            const float4 scale = *reinterpret_cast<const float4*>(scales + 2 * i);
             total[i] = __fmaf_rn(scale.x, part[i], total[i]);
             total[i + 1] = __fmaf_rn(scale.y, part[i + 1], total[i + 1]);
             total[i + 2] = __fmaf_rn(scale.x, part[i + 2], total[i + 2]);
             total[i + 3] = __fmaf_rn(scale.y, part[i + 3], total[i + 3]);
+            total[i + 4] = __fmaf_rn(scale.z, part[i + 4], total[i + 4]);
+            total[i + 5] = __fmaf_rn(scale.w, part[i + 5], total[i + 5]);
+            total[i + 6] = __fmaf_rn(scale.z, part[i + 6], total[i + 6]);
+            total[i + 7] = __fmaf_rn(scale.w, part[i + 7], total[i + 7]);
         }
     }
 
-    // The first of the two neighbouring rows of each eight whose results a lane holds.
+    // Those of the rows whose results a lane holds, four of each sixteen.
     static __device__ __forceinline__ const float* side(const uint8_t* slab, uint32_t offset) {
-        return reinterpret_cast<const float*>(slab + offset) + threadIdx.x % 4 * 2;
+        return reinterpret_cast<const float*>(slab + offset) + threadIdx.x % 4 * 4;
     }
 
     __device__ __forceinline__ void load_steps(uint32_t first, uint32_t (&a)[STEPS][4]) const {
@@ -208,12 +212,12 @@ private:
         }
     }
 
-    static __device__ __forceinline__ void multiply(const uint8_t* slab, uint32_t first,
+    static __device__ __forceinline__ void multiply(uint64_t rows, uint32_t first,
                                                     const uint32_t (&a)[STEPS][4],
                                                     float (&part)[HELD]) {
 #pragma unroll
         for (uint32_t step = first; step < first + STEPS / 2; step++) {
-            wgmma(part, a[step], operand(shared_address(slab) + step * 256, SLAB_TILE), step > 0);
+            wgmma(part, a[step], operand_after(rows, step * 256), step > 0);
         }
         wgmma_commit();
     }
@@ -227,7 +231,7 @@ private:
         load_steps(0, fragment);
         load_steps(STEPS / 2, fragment);
         for (uint32_t group = 0; group < work.groups; group++) {
-            release(memory.a_free(a.stage));
+            barrier_arrive(memory.a_free(a.stage));
             a.advance();
 #pragma unroll
             for (uint32_t slab = 0; slab < SLABS; slab++) {
@@ -235,8 +239,8 @@ private:
                 const uint8_t* at = memory.b(b.stage);
                 pin(part);
                 wgmma_begin();
-                multiply(at, 0, fragment, part);
-                multiply(at, STEPS / 2, fragment, part);
+                multiply(operand_b(), 0, fragment, part);
+                multiply(operand_b(), STEPS / 2, fragment, part);
                 if (slab + 1 == SLABS) {
                     if (group + 1 < work.groups) {
                         barrier_wait(memory.a_full(a.stage), a.parity);
@@ -250,21 +254,23 @@ private:
                 }
                 pin(part);
                 add_scaled(side(at, SLAB_SCALES), part, total[slab]);
-                release(memory.b_free(b.stage));
+                barrier_arrive(memory.b_free(b.stage));
                 b.advance();
             }
         }
     }
 
+    // Loads of sums of activations, for two eights each, that do not wait for the block's product.
+    static constexpr uint32_t EARLY = 2;
+
     // part = scale * product + part, then part = minimum * sum + part.
-    static __device__ __forceinline__ void scale_block(const Scales& scales, const uint8_t* slab,
+    static __device__ __forceinline__ void scale_block(const Scales& scales, const float4* sums,
+                                                       const float4 (&early)[EARLY],
                                                        uint32_t block,
                                                        const float (&product)[HELD],
                                                        float (&part)[HELD]) {
         const float scale[2] = {scales.scale(block, 0), scales.scale(block, 1)};
         const float minimum[2] = {scales.minimum(block, 0), scales.minimum(block, 1)};
-        const uint32_t sums_at = CHAIN_STEPS == 1 ? SLAB_SUMS16 : SLAB_SUMS32;
-        const float* sums = side(slab, sums_at) + block * SLAB_ROWS;
 #pragma unroll
         for (uint32_t i = 0; i < HELD; i++) {
             const float before = block == 0 ? 0.0f : part[i];
@@ -272,12 +278,16 @@ private:
         }
         if constexpr (Scales::HAS_MINIMA) {
 #pragma unroll
-            for (uint32_t i = 0; i < HELD; i += 4) {
-                const float2 sum = *reinterpret_cast<const float2*>(sums + 2 * i);
+            for (uint32_t i = 0; i < HELD; i += 8) {
+                const float4 sum = i / 8 < EARLY ? early[i / 8] : sums[i / 8 * 4];
                 part[i] = __fmaf_rn(minimum[0], sum.x, part[i]);
                 part[i + 1] = __fmaf_rn(minimum[0], sum.y, part[i + 1]);
                 part[i + 2] = __fmaf_rn(minimum[1], sum.x, part[i + 2]);
                 part[i + 3] = __fmaf_rn(minimum[1], sum.y, part[i + 3]);
+                part[i + 4] = __fmaf_rn(minimum[0], sum.z, part[i + 4]);
+                part[i + 5] = __fmaf_rn(minimum[0], sum.w, part[i + 5]);
+                part[i + 6] = __fmaf_rn(minimum[1], sum.z, part[i + 6]);
+                part[i + 7] = __fmaf_rn(minimum[1], sum.w, part[i + 7]);
             }
         }
     }
@@ -293,6 +303,7 @@ private:
     // Quants: a chain over each block, and meanwhile the next block is decoded.
     __device__ __forceinline__ void quantised(const Work& work, float (&total)[HELD]) {
         constexpr uint32_t BLOCKS = STEPS / CHAIN_STEPS;
+        constexpr uint32_t SUMS = CHAIN_STEPS == 1 ? SLAB_SUMS16 : SLAB_SUMS32;
         float product[HELD] = {};
         uint32_t fragment[2][CHAIN_STEPS][4];
         barrier_wait(memory.a_full(a.stage), a.parity);
@@ -302,6 +313,7 @@ private:
             const Scales scales = Format::scales(unit(), threadIdx.x % WARP);
             barrier_wait(memory.b_full(b.stage), b.parity);
             const uint8_t* slab = memory.b(b.stage);
+            const uint64_t rows = operand_b();
 #pragma unroll
             for (uint32_t block = 0; block < BLOCKS; block++) {
                 pin(product);
@@ -309,26 +321,34 @@ private:
 #pragma unroll
                 for (uint32_t i = 0; i < CHAIN_STEPS; i++) {
                     const uint32_t step = block * CHAIN_STEPS + i;
-                    wgmma(product, fragment[block % 2][i],
-                          operand(shared_address(slab) + step * 256, SLAB_TILE), i > 0);
+                    wgmma(product, fragment[block % 2][i], operand_after(rows, step * 256), i > 0);
                 }
                 wgmma_commit();
                 if (block + 1 < BLOCKS) {
                     decode(unit(), block + 1, fragment[(block + 1) % 2]);
                 } else {
-                    release(memory.a_free(a.stage));
+                    barrier_arrive(memory.a_free(a.stage));
                     a.advance();
                     if (group + 1 < work.groups) {
                         barrier_wait(memory.a_full(a.stage), a.parity);
                     }
                     decode(unit(), 0, fragment[0]);
                 }
+                const float4* sums =
+                    reinterpret_cast<const float4*>(side(slab, SUMS) + block * SLAB_ROWS);
+                float4 early[EARLY] = {};
+                if constexpr (Scales::HAS_MINIMA) {
+#pragma unroll
+                    for (uint32_t i = 0; i < EARLY; i++) {
+                        early[i] = sums[i * 4];
+                    }
+                }
                 wgmma_wait<0>();
                 pin(product);
-                scale_block(scales, slab, block, product, part);
+                scale_block(scales, sums, early, block, product, part);
             }
             add_scaled(side(slab, SLAB_SCALES), part, total);
-            release(memory.b_free(b.stage));
+            barrier_arrive(memory.b_free(b.stage));
             b.advance();
         }
     }

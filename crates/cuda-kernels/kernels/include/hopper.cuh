@@ -77,13 +77,19 @@ static __device__ __forceinline__ uint32_t shared_address_in(const void* at, uin
     return there;
 }
 
-static __device__ __forceinline__ void store_in_cluster(uint32_t there, uint32_t value) {
-    asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(there), "r"(value) : "memory");
+// Makes what the threads of this one wrote to shared memory known to the copy engine.
+static __device__ __forceinline__ void publish_to_copies() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-static __device__ __forceinline__ void barrier_arrive_in_cluster(uint32_t there) {
-    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(there)
-                 : "memory");
+// Copies this block's shared memory to another block, whose barrier counts the bytes.
+static __device__ __forceinline__ void copy_in_cluster(uint32_t there, const void* from,
+                                                       uint32_t bytes, uint32_t barrier) {
+    asm volatile(
+        "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes "
+        "[%0], [%1], %2, [%3];" ::"r"(there),
+        "r"(shared_address(from)), "r"(bytes), "r"(barrier)
+        : "memory");
 }
 
 // ---- Copies from global to shared memory: 16-byte addresses and sizes, counted by a barrier.
@@ -116,10 +122,24 @@ static __device__ __forceinline__ void give_registers() {
 // ---- The matrix instruction.
 
 // An operand in shared memory whose core matrices (8 rows x 16 bytes) stand side by side along k,
-// and `row_stride` bytes apart along the rows.
+// and `row_stride` bytes apart along the rows. In a cluster, addresses have the block's rank above
+// the bits that a descriptor takes.
 static __device__ __forceinline__ uint64_t operand(uint32_t address, uint32_t row_stride) {
-    return (uint64_t)(address >> 4 & 0x3fff) | (uint64_t)(128 >> 4) << 16 |
-           (uint64_t)(row_stride >> 4) << 32;
+    uint64_t descriptor;
+    asm("mov.b64 %0, {%1, %2};"
+        : "=l"(descriptor)
+        : "r"((address >> 4 & 0x3fff) + (128 >> 4 << 16)), "r"(row_stride >> 4));
+    return descriptor;
+}
+
+// The same, so many bytes further.
+static __device__ __forceinline__ uint64_t operand_after(uint64_t descriptor, uint32_t bytes) {
+    uint64_t after;
+    asm("{\n.reg .b32 low, high;\nmov.b64 {low, high}, %1;\nadd.u32 low, low, %2;\n"
+        "mov.b64 %0, {low, high};\n}\n"
+        : "=l"(after)
+        : "l"(descriptor), "r"(bytes >> 4));
+    return after;
 }
 
 static __device__ __forceinline__ void wgmma_begin() {

@@ -225,10 +225,11 @@ struct BlockScalesMinima : BlockScales {
     }
 };
 
-// A byte of a word as a float: 2^23 + byte, minus 2^23.
-static __device__ __forceinline__ float byte_value(uint32_t word, uint32_t i) {
+// A byte of a word as a float, minus `centre`: 2^23 + byte, minus 2^23 + centre.
+static __device__ __forceinline__ float byte_value(uint32_t word, uint32_t i,
+                                                   float centre = 0.0f) {
     const uint32_t bits = __byte_perm(word, 0x4b000000, 0x7550 + i);
-    return sub(__uint_as_float(bits), 8388608.0f);
+    return sub(__uint_as_float(bits), 8388608.0f + centre);
 }
 
 // [8 g][2 halves] {four scales, four minima} of a byte each, [8 g][2 halves] {d, dmin} f16.
@@ -294,7 +295,7 @@ struct SignedScales {
     __device__ __forceinline__ float scale(uint32_t block, uint32_t half) const {
         const uint32_t word = word_of(bytes, half * 2 + block / 4);
         const float factor = half_bits(d >> half * 16 & 0xffff);
-        return mul(factor, sub(byte_value(word, block % 4), 128.0f));
+        return mul(factor, byte_value(word, block % 4, 128.0f));
     }
     __device__ __forceinline__ float minimum(uint32_t, uint32_t) const { return 0.0f; }
 };

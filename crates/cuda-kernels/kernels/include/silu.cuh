@@ -10,7 +10,7 @@ static __device__ __forceinline__ float silu_times(float gate, float up) {
 
 // Whether neither the quotient nor a remainder of it leaves the normal numbers.
 static __device__ __forceinline__ bool silu_is_usual(float gate) {
-    return gate >= -60.0f && fabsf(gate) >= 0x1p-100f && gate <= 0x1p100f;
+    return (gate >= -60.0f) & (fabsf(gate) >= 0x1p-100f) & (gate <= 0x1p100f);
 }
 
 // The same bits as `silu_times` for usual gates, without a branch: the division is rounded

@@ -49,11 +49,20 @@ pub struct PackRows<'a> {
     pub width: usize,
 }
 
-const THREADS: u32 = 256;
-/// Warps of a block, each of which has a row or part of one.
+const THREADS: u32 = 512;
 const WARPS: u32 = THREADS / 32;
 /// Groups that a warp has in flight.
 const BATCH: u32 = 4;
+/// Shared memory of a packed group of up to 8 rows.
+const STAGED_BYTES: u32 = 16 * (8 * 16 + 16) + 13 * 8 * 4;
+/// Rows that a block takes: those of a core matrix, unless few rows would keep few warps busy.
+const LOG_ROWS: u32 = 3;
+const LOG_FEW_ROWS: u32 = 1;
+
+/// Groups that a block has at once.
+fn block_groups(log_rows: u32) -> u32 {
+    (WARPS >> log_rows) * BATCH
+}
 
 impl PackRows<'_> {
     /// Launches it.
@@ -74,19 +83,12 @@ impl PackRows<'_> {
         match self.source {
             PackSource::Rows(x) => {
                 self.check(&launch, "x", x, 1)?;
-                let args = [
-                    ptr(x),
-                    ptr_mut(&self.out),
-                    Arg::U32(n_rows),
-                    Arg::U32(width),
-                ];
-                self.run(&launch, width.div_ceil(128).div_ceil(BATCH), &args, 1)
+                self.run(launch, [ptr(x), ptr_mut(&self.out)], [n_rows, width], 1)
             }
             PackSource::Swiglu(gate_up) => {
                 self.check(&launch, "gate_up", gate_up, 2)?;
-                let out = ptr_mut(&self.out);
-                let args = [ptr(gate_up), out, Arg::U32(n_rows), Arg::U32(width)];
-                self.run(&launch, width.div_ceil(128), &args, 2)
+                let rows = [ptr(gate_up), ptr_mut(&self.out)];
+                self.run(launch, rows, [n_rows, width], 2)
             }
             PackSource::Norm { x, weight, eps } => {
                 self.check(&launch, "x", x, 1)?;
@@ -118,16 +120,30 @@ impl PackRows<'_> {
 
     fn run(
         &self,
-        launch: &Launch<'_>,
-        columns: u32,
-        args: &[Arg],
+        launch: Launch<'_>,
+        [from, to]: [Arg; 2],
+        [n_rows, width]: [u32; 2],
         parts: usize,
     ) -> Result<LaunchCost, CudaError> {
-        let rows = launch.dim("n_rows", self.n_rows)?.div_ceil(WARPS);
-        launch.run([rows, columns, 1], THREADS, args, self.cost(parts))
+        let block_groups = block_groups(LOG_ROWS);
+        let groups = width.div_ceil(GROUP as u32);
+        let grid = [
+            n_rows.div_ceil(1 << LOG_ROWS),
+            groups.div_ceil(block_groups),
+            1,
+        ];
+        let args = [
+            from,
+            to,
+            Arg::U32(n_rows),
+            Arg::U32(width),
+            Arg::U32(LOG_ROWS),
+        ];
+        let launch = launch.shared((block_groups * STAGED_BYTES) as usize);
+        launch.run(grid, THREADS, &args, self.cost(parts))
     }
 
-    /// Long rows, and few rows, are shared among the warps of a block.
+    /// A block has whole rows.
     fn norm(
         &self,
         kernels: &Kernels,
@@ -136,16 +152,11 @@ impl PackRows<'_> {
         eps: f32,
     ) -> Result<LaunchCost, CudaError> {
         let groups = self.width.div_ceil(GROUP);
-        let row_warps = match groups {
-            ..=4 => 1,
-            5..=8 if self.n_rows >= 2048 => 1,
-            5..=8 => 2,
-            9..=16 => 4,
-            _ => WARPS,
-        };
-        let block_rows = WARPS / row_warps;
-        let launch =
-            Launch::new(kernels, kernel).shared(groups * block_rows as usize * size_of::<f32>());
+        let is_few = groups > block_groups(LOG_ROWS) as usize && self.n_rows < 1024;
+        let log_rows = if is_few { LOG_FEW_ROWS } else { LOG_ROWS };
+        let squares = (groups << log_rows) * size_of::<f32>();
+        let staged = (block_groups(log_rows) * STAGED_BYTES) as usize;
+        let launch = Launch::new(kernels, kernel).shared(staged + squares);
         let n_rows = launch.dim("n_rows", self.n_rows)?;
         let args = [
             x,
@@ -154,9 +165,9 @@ impl PackRows<'_> {
             Arg::U32(n_rows),
             Arg::U32(launch.dim("width", self.width)?),
             Arg::F32(eps),
-            Arg::U32(row_warps),
+            Arg::U32(log_rows),
         ];
-        let grid = [n_rows.div_ceil(block_rows), 1, 1];
+        let grid = [n_rows.div_ceil(1 << log_rows), 1, 1];
         launch.run(grid, THREADS, &args, self.cost(1))
     }
 }

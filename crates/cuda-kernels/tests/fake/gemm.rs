@@ -87,7 +87,7 @@ pub(crate) fn every_launch(
     let mut b = Buffers::new(device)?;
     let mut costs = Vec::new();
     for weight_type in packed_types() {
-        for n_rows in [FEW, MANY] {
+        for n_rows in [FEW, MANY / 2, MANY] {
             costs.push(gemm(&mut b, weight_type, n_rows).launch(kernels)?);
         }
         costs.push(swiglu(&mut b, weight_type, MANY / 2).launch(kernels)?);

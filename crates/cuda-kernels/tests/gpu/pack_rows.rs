@@ -38,7 +38,9 @@ fn group(packed: &[u8], groups: usize, row: usize, group: usize) -> (f32, Vec<f3
         let at = row / 8 * 2048 + k / 8 * 128 + row % 8 * 16 + k % 8 * 2;
         f16::from_le_bytes([slab[at], slab[at + 1]]).to_f32()
     };
-    let side = |i: usize| float(slab, 32_768 + (i * 128 + row) * 4);
+    // Rows 2t, 2t + 1, 2t + 8, 2t + 9 of sixteen stand together.
+    let place = row / 16 * 16 + row % 8 / 2 * 4 + row / 8 % 2 * 2 + row % 2;
+    let side = |i: usize| float(slab, 32_768 + (i * 128 + place) * 4);
     let sums = (1..13).map(side).collect();
     (side(0), (0..128).map(value).collect(), sums)
 }

@@ -19,6 +19,8 @@ pub(super) const THREADS: u32 = 384;
 /// Tiles that a block takes.
 const BLOCK_TILES: u32 = 8;
 const SLAB_ROWS: u32 = 128;
+/// Shared memory of the epilogue.
+const SCRATCH_BYTES: usize = 20480;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,12 +67,11 @@ fn group_cost(weight: &PackedWeight<'_>) -> u32 {
 
 fn wide_cost(shape: &Shape, weight: &PackedWeight<'_>, work: Work, slabs: u32) -> u32 {
     let (group, tile) = match (slabs, work) {
-        (2, Work::Store) => (15, 60),
-        (2, Work::Accumulate) => (15, 180),
-        (2, Work::Swiglu) => (15, 85),
+        (2, Work::Store | Work::Swiglu) => (16, 50),
+        (2, Work::Accumulate) => (16, 75),
         (_, Work::Store) => (group_cost(weight), 20),
-        (_, Work::Accumulate) => (group_cost(weight), 65),
-        (_, Work::Swiglu) => (group_cost(weight), 45),
+        (_, Work::Accumulate) => (group_cost(weight), 40),
+        (_, Work::Swiglu) => (group_cost(weight), 35),
     };
     let rounds = blocks(shape, work, slabs).div_ceil(shape.processors);
     rounds.saturating_mul(shape.groups * group + tile) + 20
@@ -129,7 +130,6 @@ impl Wide {
     /// Shared memory, as `Stages` in `kernels/include/gemm_hopper.cuh` lays it out.
     pub(super) fn shared_bytes(&self, weight: &PackedWeight<'_>) -> usize {
         let unit = weight.weight_type.unit_bytes().unwrap_or(0);
-        let rows = (SLAB_ROWS * self.slabs) as usize;
         let a_bytes = (BLOCK_TILES as usize * unit).next_multiple_of(128);
         // Floats of each row beside its values: the scale, and sums of some runs.
         let floats = match weight.weight_type {
@@ -143,8 +143,7 @@ impl Wide {
             (WeightType::F16, _) => (3, 3),
             _ => (4, 4),
         };
-        let scratch = rows / 2 * 4 * 19;
-        let barriers = 2 * (a_stages + b_stages) + 1;
-        a_stages * a_bytes + b_stages * b_bytes + scratch + barriers * 8
+        let barriers = 2 * (a_stages + b_stages) + 2;
+        a_stages * a_bytes + b_stages * b_bytes + SCRATCH_BYTES + barriers * 8
     }
 }
