@@ -91,10 +91,13 @@ struct StageQueue {
             asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
                          "r"(bytes)
                          : "memory");
+            // Weights pass once: the L2 cache is for what comes again, such as the kernels' code.
+            uint64_t policy;
+            asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
             asm volatile(
-                "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
-                "[%0], [%1], %2, [%3];" ::"r"(to),
-                "l"(from), "r"(bytes), "r"(barrier)
+                "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+                ".L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(to),
+                "l"(from), "r"(bytes), "r"(barrier), "l"(policy)
                 : "memory");
         }
 #else
