@@ -102,6 +102,41 @@ struct Quants {
     static constexpr uint32_t LOW_BYTES = TILE_ROWS * GROUP * L / 8;
     static constexpr uint32_t BYTES = TILE_ROWS * GROUP * (L + H) / 8;
 
+    // What a lane has of a unit of L = 4 or 2, in registers.
+    struct Words {
+        uint32_t low[2 * L], high[H > 0 ? 2 * H : 1];
+    };
+
+    static __device__ __forceinline__ Words load(const uint8_t* unit, uint32_t lane) {
+        Words words;
+#pragma unroll
+        for (uint32_t i = 0; i < L / 2; i++) {
+            const uint4 four = load_16(unit + i * 512 + lane * 16);
+            words.low[4 * i] = four.x, words.low[4 * i + 1] = four.y;
+            words.low[4 * i + 2] = four.z, words.low[4 * i + 3] = four.w;
+        }
+        const uint8_t* high = unit + LOW_BYTES + lane * H * 8;
+        if constexpr (H == 1) {
+            const uint2 two = *reinterpret_cast<const uint2*>(high);
+            words.high[0] = two.x, words.high[1] = two.y;
+        } else if constexpr (H == 2) {
+            const uint4 four = load_16(high);
+            words.high[0] = four.x, words.high[1] = four.y;
+            words.high[2] = four.z, words.high[3] = four.w;
+        }
+        return words;
+    }
+
+    static __device__ __forceinline__ void fragment(const Words& words, uint32_t step,
+                                                    uint32_t (&a)[4]) {
+        static_assert(L < 8, "of wider quants a step takes whole words");
+        uint32_t high = 0;
+        if constexpr (H > 0) {
+            high = words.high[high_word<H>(step)];
+        }
+        fragment(words.low[L == 4 ? step : step / 2], high, step, a);
+    }
+
     // The registers of a step, which must be known at compile time.
     static __device__ __forceinline__ void fragment(const uint8_t* unit, uint32_t lane,
                                                     uint32_t step, uint32_t (&a)[4]) {
@@ -118,22 +153,31 @@ struct Quants {
             }
         } else if constexpr (L == 4) {
             const uint32_t low = word_of(load_16(unit + step / 4 * 512 + lane * 16), step % 4);
-            const uint32_t high = high_bits(unit, lane, step);
+            fragment(low, high_bits(unit, lane, step), step, a);
+        } else {
+            const uint32_t low = load_word(unit + lane * 16 + step / 2 * 4);
+            fragment(low, high_bits(unit, lane, step), step, a);
+        }
+    }
+
+private:
+    // From the words that have the low and the high bits of the step.
+    static __device__ __forceinline__ void fragment(uint32_t low, uint32_t high, uint32_t step,
+                                                    uint32_t (&a)[4]) {
+        if constexpr (L == 4) {
             a[0] = nibbles<0>(low, high, step, 0);
             a[1] = nibbles<4>(low, high, step, 1);
             a[2] = nibbles<0>(low >> 8, high, step, 2);
             a[3] = nibbles<4>(low >> 8, high, step, 3);
         } else {
-            const uint32_t low = load_word(unit + lane * 16 + step / 2 * 4) >> step % 2 * 8;
-            const uint32_t high = high_bits(unit, lane, step);
-            a[0] = pairs<0>(low, high, step, 0);
-            a[1] = pairs<2>(low, high, step, 1);
-            a[2] = pairs<4>(low, high, step, 2);
-            a[3] = pairs<6>(low, high, step, 3);
+            const uint32_t of_step = low >> step % 2 * 8;
+            a[0] = pairs<0>(of_step, high, step, 0);
+            a[1] = pairs<2>(of_step, high, step, 1);
+            a[2] = pairs<4>(of_step, high, step, 2);
+            a[3] = pairs<6>(of_step, high, step, 3);
         }
     }
 
-private:
     static __device__ __forceinline__ uint32_t centred_byte(uint32_t bits) {
         uint32_t value;
         asm("sub.rn.f16x2 %0, %1, %2;"

@@ -63,15 +63,17 @@ static __device__ __forceinline__ void row_product(const uint8_t* unit, uint32_t
     // Blocks of a lane.
     constexpr uint32_t BLOCKS = 2 / Scales::BLOCK_STEPS;
     const uint32_t t = lane % 4;
+    // All at once: the words of a step alone would be loads of four bytes in the same banks.
+    const typename Format::Quants::Words words = Format::Quants::load(unit, lane);
+    const Scales scales = Format::scales(unit, lane);
     // Of the columns of each half of the group.
     float product[2][4] = {};
 #pragma unroll
     for (uint32_t step = 0; step < STEPS; step++) {
         uint32_t a[4];
-        Format::Quants::fragment(unit, lane, step, a);
+        Format::Quants::fragment(words, step, a);
         mma(product[step / HALF_STEPS], a, b[step]);
     }
-    const Scales scales = Format::scales(unit, lane);
     float scale[BLOCKS][2], minimum[BLOCKS][2];
 #pragma unroll
     for (uint32_t i = 0; i < BLOCKS * 2; i++) {
