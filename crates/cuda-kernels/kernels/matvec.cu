@@ -153,7 +153,7 @@ struct Matvec : BlockWork {
 
     // Number of the nth group of a warp among those whose packed rows the block keeps.
     __device__ __forceinline__ uint32_t kept(const Taker& self, uint32_t nth) const {
-        return args.keep > 1 ? nth * n_takers() + self.warp : self.warp;
+        return (args.keep > 1 ? nth * args.chunk * args.tile_warps : 0) + self.warp;
     }
 
     // An output of the batch: its tile there, its row of activations and its row of the tile.

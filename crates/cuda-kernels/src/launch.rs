@@ -40,7 +40,7 @@ pub use gemm::{Gemm, GemmSwiglu};
 pub use head_norm::HeadNorm;
 pub(crate) use head_shape::PerHeadShape;
 pub use matmul::{Epilogue, Matmul};
-pub use matvec::{MAX_MATVEC_ROWS, Matvec, MatvecEpilogue, Norm};
+pub use matvec::{MAX_MATVEC_ROWS, Matvec, MatvecEpilogue, MatvecShape, Norm};
 pub use pack_rows::{PackRows, PackSource, packed_rows_bytes};
 pub use packed::{PackedWeight, RowOrder};
 pub use read_bandwidth::ReadBandwidth;

@@ -83,7 +83,7 @@ struct Shared {
 
     uint64_t* barriers;
     uint8_t* slots;
-    // [nth group][taker][row][ROW_WORDS], [nth group][taker][row][8 runs]
+    // [nth group][taking warp][row][ROW_WORDS], [nth group][taking warp][row][8 runs]
     uint32_t* values;
     float* sums;
     // [group][tile of the batch][row][COLUMN]
@@ -94,7 +94,7 @@ struct Shared {
 
     __device__ __forceinline__ Shared(uint8_t* base, const Args& args, uint32_t n_rows,
                                       uint32_t n_groups) {
-        const uint32_t n_kept = args.keep * n_takers();
+        const uint32_t n_kept = args.keep * args.chunk * args.tile_warps;
         barriers = reinterpret_cast<uint64_t*>(base);
         slots = base + (args.depth * 16 + 127) / 128 * 128;
         values = reinterpret_cast<uint32_t*>(slots + args.depth * args.stage_bytes);

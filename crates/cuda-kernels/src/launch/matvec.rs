@@ -3,7 +3,7 @@
 mod plan;
 
 use self::plan::{Means, Plan, Shape, Width};
-use super::packed::GROUP;
+use super::packed::{GROUP, TILE_ROWS};
 use super::{Launch, LaunchCost, NULL, PackedWeight, RowOrder, floats, ptr, ptr_mut};
 use crate::buffer::{View, ViewMut};
 use crate::driver::Arg;
@@ -23,6 +23,17 @@ pub struct Norm<'a> {
     pub weight: View<'a, f32>,
     /// Added to the mean of the squares.
     pub eps: f32,
+}
+
+/// What [`Matvec::max_rows`] depends on, of a stack.
+#[derive(Clone, Copy)]
+pub struct MatvecShape {
+    /// Outputs of all weights.
+    pub n_outputs: usize,
+    /// Channels of a row.
+    pub row_len: usize,
+    /// Whether the rows are normed before.
+    pub is_normed: bool,
 }
 
 /// What becomes of the sums.
@@ -62,25 +73,26 @@ pub struct Matvec<'a> {
 }
 
 impl Matvec<'_> {
-    /// Rows of this length that a launch can take on this device, of weights of any format: at most
-    /// [`MAX_MATVEC_ROWS`], fewer where activations and sums of long rows do not fit a block.
-    pub fn max_rows(kernels: &Kernels, row_len: usize) -> usize {
+    /// How many rows of activations a launch should take at most, for weights of any format with
+    /// rows of this length and as many outputs: [`MAX_MATVEC_ROWS`], or fewer where what a block
+    /// must keep of long rows does not fit its memory. It depends on the device besides.
+    pub fn max_rows(kernels: &Kernels, product: MatvecShape) -> usize {
         let means = Self::means(kernels);
         let units = WeightType::ALL
             .into_iter()
             .filter_map(WeightType::unit_bytes);
         let unit_bytes = units.max().unwrap_or(0);
-        let fits = |&n_rows: &usize| {
+        let suits = |&n_rows: &usize| {
             let shape = Shape {
-                n_tiles: means.n_multiprocessors,
-                n_groups: row_len.div_ceil(GROUP),
+                n_tiles: product.n_outputs.div_ceil(TILE_ROWS),
+                n_groups: product.row_len.div_ceil(GROUP),
                 unit_bytes,
                 n_rows,
-                is_normed: true,
+                is_normed: product.is_normed,
             };
-            Plan::new(&shape, &means).is_some()
+            Plan::new(&shape, &means).is_some_and(|plan| plan.packs_once())
         };
-        (1..=MAX_MATVEC_ROWS).rev().find(fits).unwrap_or(0)
+        (1..=MAX_MATVEC_ROWS).rev().find(suits).unwrap_or(0)
     }
 
     fn means(kernels: &Kernels) -> Means {

@@ -6,7 +6,7 @@ use crate::error::CudaError;
 use crate::weight_type::WeightType;
 
 /// Rows of a tile.
-const TILE_ROWS: usize = 16;
+pub(crate) const TILE_ROWS: usize = 16;
 /// Values of a row in a unit.
 pub(crate) const GROUP: usize = 128;
 

@@ -2,10 +2,14 @@
 
 /// Shared memory of the weights under way in a block: two such blocks fit a multiprocessor.
 const QUEUE_BYTES: usize = 112 << 10;
-/// Shared memory of the sums of groups that wait to be added up.
+/// Shared memory of the sums of groups that wait to be added up, where two blocks share a
+/// multiprocessor or the rows are few, and of several rows in a block that is alone.
 const PARTS_BYTES: usize = 24 << 10;
+const WIDE_PARTS_BYTES: usize = 48 << 10;
 /// Shared memory of activations, beyond which a warp packs its groups again for each batch.
-const KEPT_BYTES: usize = 80 << 10;
+const KEPT_BYTES: usize = 96 << 10;
+/// The same for more than eight rows, which only few warps take.
+const KEPT_BYTES_OF_MANY: usize = 72 << 10;
 /// Units of a block, beyond which more warps pay more than an early begin of the next kernel, for
 /// one row and for several.
 const WIDE_UNITS: usize = 30;
@@ -66,7 +70,8 @@ pub(super) struct Plan {
     pub(super) larger_blocks: usize,
     /// Tiles whose sums are kept.
     pub(super) batch: usize,
-    /// Groups that a warp keeps packed.
+    /// Groups that a warp takes, and how many of them it keeps packed: all, or one at a time.
+    warp_groups: usize,
     pub(super) keep: usize,
     pub(super) shared_bytes: usize,
 }
@@ -76,6 +81,12 @@ impl Plan {
     pub(super) fn new(shape: &Shape, means: &Means) -> Option<Self> {
         let best = Self::of_width(Self::width(shape, means), shape, means);
         best.or_else(|| Self::of_width(Width::Narrow, shape, means))
+    }
+
+    /// Whether no warp packs a group twice.
+    pub(super) fn packs_once(&self) -> bool {
+        let most_tiles = self.block_tiles + usize::from(self.larger_blocks > 0);
+        self.batch >= most_tiles || self.keep == self.warp_groups
     }
 
     fn of_width(width: Width, shape: &Shape, means: &Means) -> Option<Self> {
@@ -110,9 +121,14 @@ impl Plan {
                 block_tiles: shape.n_tiles / n_pairs,
                 larger_blocks: shape.n_tiles % n_pairs,
                 batch: most_tiles,
+                warp_groups: n_groups.div_ceil(chunk),
                 keep: n_groups.div_ceil(chunk),
                 shared_bytes: 0,
             };
+            if plan.fit(shape, means, most_tiles) {
+                return Some(plan);
+            }
+            (plan.tile_warps, plan.keep) = (1, 1);
             if plan.fit(shape, means, most_tiles) {
                 return Some(plan);
             }
@@ -148,13 +164,25 @@ impl Plan {
 
     /// Chooses how much is kept and under way; whether there is room for it.
     fn fit(&mut self, shape: &Shape, means: &Means, most_tiles: usize) -> bool {
-        let packed = |keep: usize| keep * self.takers * shape.n_rows * (320 + 32);
-        if packed(self.keep) > KEPT_BYTES.min(means.shared_bytes / 2) {
+        let n_taking = self.chunk * self.tile_warps;
+        let packed = |keep: usize| keep * n_taking * shape.n_rows * (320 + 32);
+        let most_kept = if shape.n_rows > 8 {
+            KEPT_BYTES_OF_MANY
+        } else {
+            KEPT_BYTES
+        };
+        if packed(self.keep) > most_kept.min(means.shared_bytes / 2) {
             self.keep = 1;
         }
         let column = shape.n_groups * shape.n_rows * 80;
         if self.width != Width::Split {
-            let batch = (PARTS_BYTES / column).clamp(1, most_tiles);
+            let is_alone = self.width == Width::Wide && shape.n_rows > 1;
+            let parts = if is_alone {
+                WIDE_PARTS_BYTES
+            } else {
+                PARTS_BYTES
+            };
+            let batch = (parts.min(means.shared_bytes / 4) / column).clamp(1, most_tiles);
             // Batches of one size, nearly.
             self.batch = most_tiles.div_ceil(most_tiles.div_ceil(batch));
         }
@@ -226,6 +254,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn eight_rows_are_packed_once() {
+        let packs_once = |n_tiles, n_groups, n_rows, is_normed| {
+            let shape = Shape {
+                is_normed,
+                ..shape(n_tiles, n_groups, n_rows)
+            };
+            Plan::new(&shape, &H200).unwrap().packs_once()
+        };
+        for n_rows in [1, 2, 5, 8] {
+            for (n_tiles, n_groups) in [(576, 24), (1024, 24), (1024, 32), (9497, 7)] {
+                assert!(
+                    packs_once(n_tiles, n_groups, n_rows, true),
+                    "{n_tiles} {n_groups}"
+                );
+            }
+            assert!(packs_once(192, 64, n_rows, false));
+        }
+        assert!(packs_once(608, 7, 16, true));
+        assert!(!packs_once(1024, 24, 9, true));
+        assert!(!packs_once(192, 64, 16, false));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use cuda_kernels::launch::{
-    Epilogue, Gemm, Matmul, Matvec, MatvecEpilogue, Norm, PackRows, PackSource, packed_rows_bytes,
+    Epilogue, Gemm, Matmul, Matvec, MatvecEpilogue, MatvecShape, Norm, PackRows, PackSource,
+    packed_rows_bytes,
 };
 use cuda_kernels::{Buffer, Kernels, View, ViewMut};
 
@@ -29,6 +30,16 @@ pub(super) enum Output<'a> {
 }
 
 impl Input<'_> {
+    /// Whether a launch that streams the weight past the rows suits them, or they are packed.
+    pub(super) fn is_few(&self, kernels: &Kernels, weight: &CudaMatrix) -> bool {
+        let shape = MatvecShape {
+            n_outputs: weight.n_rows,
+            row_len: weight.row_len,
+            is_normed: self.norm.is_some(),
+        };
+        self.n_rows <= Matvec::max_rows(kernels, shape)
+    }
+
     /// Packs the rows for [`Gemm`].
     pub(super) fn pack(
         &self,
@@ -62,7 +73,7 @@ pub(super) fn multiply(
     out: &mut Buffer<f32>,
     packed: &mut Buffer<u8>,
 ) -> Outcome<()> {
-    if input.n_rows <= Matvec::max_rows(kernels, weight.row_len) {
+    if input.is_few(kernels, weight) {
         return stream(kernels, (weight, input), output, out.view_mut());
     }
     input.pack(kernels, weight.row_len, packed.view_mut())?;
@@ -80,8 +91,7 @@ pub(super) fn multiply_alone(
     if input.n_rows == 0 {
         return Ok(());
     }
-    let is_few = input.n_rows <= Matvec::max_rows(kernels, weight.row_len);
-    let packed_len = if weight.is_packed() && is_few {
+    let packed_len = if weight.is_packed() && input.is_few(kernels, weight) {
         0
     } else {
         packed_rows_bytes(input.n_rows, weight.row_len)

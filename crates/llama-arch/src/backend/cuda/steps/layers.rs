@@ -212,7 +212,12 @@ impl Pass<'_> {
         let product = (&layer.attn_output, input);
         let added = multiply(kernels, product, Output::Accumulate, x, narrow);
         added.map_err(failed("attn_output"))?;
-        let outcome = if n_rows <= Matvec::max_rows(kernels, layer.gate_up.row_len) {
+        let input = Input {
+            x: x.view(),
+            norm: Some(norm(&layer.ffn_norm, self.config)),
+            n_rows,
+        };
+        let outcome = if input.is_few(kernels, &layer.gate_up) {
             self.feed_few(layer)
         } else {
             self.feed_many(layer)
