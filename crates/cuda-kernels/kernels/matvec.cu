@@ -60,14 +60,12 @@ struct Matvec : BlockWork {
     // The parts of the unit of a stage that this warp takes, at `to`.
     template <class Format>
     __device__ __forceinline__ void multiply(const uint8_t* unit, const uint32_t (&b)[N][STEPS][2],
-                                             uint32_t lane, uint32_t kept, float* to) const {
+                                             const float (&row_sums)[2], uint32_t lane,
+                                             uint32_t kept, float* to) const {
         using Scales = typename Format::Scales;
         if constexpr (ROWS == 1 && HAS_BLOCK_COLUMNS<Format>) {
-            float sums[2] = {}, part[2];
-            if constexpr (Scales::HAS_MINIMA) {
-                load_row_sums<Format>(shared.sums + kept * STEPS, lane, sums);
-            }
-            row_product<Format>(unit, lane, b[0], sums, part);
+            float part[2];
+            row_product<Format>(unit, lane, b[0], row_sums, part);
             if (lane % 4 == 3) {
                 store_to_adder<RANKS>(to + lane / 4, part[0]);
                 store_to_adder<RANKS>(to + lane / 4 + 8, part[1]);
@@ -106,30 +104,52 @@ struct Matvec : BlockWork {
     __device__ __forceinline__ void take_run(StageQueue& queue, const Taker& self,
                                              uint32_t (&b)[N][STEPS][2], uint32_t kept,
                                              uint32_t n_tiles, float* to, bool has_group) const {
+        if (is_resident && (!has_group || self.nth_tile >= n_tiles)) {
+            queue.skip((int32_t)n_tiles);
+            return;
+        }
         const uint32_t lane = kept_here(lane_id());
+        float row_sums[2] = {};
         if constexpr (ROWS == 1) {
             load_row_operand<Format>(shared.values + kept * Shared::ROW_WORDS, Shared::LANE_WORDS,
                                      lane, b[0]);
+            if constexpr (HAS_BLOCK_COLUMNS<Format> && Format::Scales::HAS_MINIMA) {
+                load_row_sums<Format>(shared.sums + kept * STEPS, lane, row_sums);
+            }
         }
         const uint32_t offset = kept_here(self.unit) * Format::UNIT_BYTES;
-        uint32_t until_mine = self.nth_tile;
+        const uint32_t tile_floats = n_rows * Shared::COLUMN;
+        // Of stages that stay, a warp sees its own only. One that left out another could mistake
+        // one round of a slot for the next.
+        const uint32_t step = is_resident ? args.tile_warps : 1, others = args.tile_warps - step;
+        const uint32_t first = self.nth_tile;
+        uint32_t until_mine = has_group ? first : ~0u;
+        int32_t left = (int32_t)n_tiles;
+        if (is_resident) {
+            queue.skip((int32_t)first);
+            left -= (int32_t)first;
+            until_mine = 0;
+        }
+        to += first * tile_floats;
 #pragma unroll 1
-        for (uint32_t tile = 0; tile < n_tiles; tile++) {
-            const bool is_mine = until_mine == 0 && has_group;
-            until_mine = (until_mine == 0 ? args.tile_warps : until_mine) - 1;
-            // A warp that left out a stage could mistake one round of a slot for another.
-            if (is_mine || !is_resident) {
-                const uint8_t* stage = queue.wait();
-                if (is_mine) {
-                    multiply<Format>(stage + offset, b, lane, kept,
-                                     to + tile * n_rows * Shared::COLUMN);
-                }
+        do {
+            queue.wait();
+            if (until_mine == 0) {
+                multiply<Format>(queue.slot + offset, b, row_sums, lane, kept, to);
+                to += args.tile_warps * tile_floats;
+                until_mine = others + 1;
             }
+            until_mine--;
             if (is_resident) {
-                queue.advance();
+                queue.skip((int32_t)step);
             } else {
                 queue.release();
+                queue.advance();
             }
+            left -= (int32_t)step;
+        } while (left > 0);
+        if (is_resident) {
+            queue.skip(left);
         }
     }
 

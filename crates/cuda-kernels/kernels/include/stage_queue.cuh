@@ -28,19 +28,24 @@ static __device__ __forceinline__ void barrier_arrive(uint64_t* barrier) {
 
 // Waits for the end of the barrier's phase of this parity.
 static __device__ __forceinline__ void barrier_wait(uint64_t* barrier, uint32_t parity) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("{ .reg .pred p;\n"
+                 "again:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n"
+                 "@!p bra again; }" ::"r"(shared_address(barrier)),
+                 "r"(parity)
+                 : "memory");
+#else
     uint32_t is_over = 0;
     while (!is_over) {
         asm volatile("{ .reg .pred p;\n"
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-                     "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-#else
                      "mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-#endif
                      "selp.u32 %0, 1, 0, p; }"
                      : "=r"(is_over)
                      : "r"(shared_address(barrier)), "r"(parity)
                      : "memory");
     }
+#endif
 }
 
 struct StageQueue {
@@ -48,11 +53,15 @@ struct StageQueue {
     // [depth] arrived, [depth] released
     uint64_t* barriers;
     uint32_t slot_bytes, depth;
-    uint32_t slot = 0, round = 0;
+    // The next slot, its barrier, and the parity of the phase in which it arrives.
+    uint8_t* slot;
+    uint64_t* barrier;
+    uint32_t parity = 0;
 
     __device__ __forceinline__ StageQueue(uint8_t* slots, uint64_t* barriers, uint32_t slot_bytes,
                                           uint32_t depth)
-        : slots(slots), barriers(barriers), slot_bytes(slot_bytes), depth(depth) {}
+        : slots(slots), barriers(barriers), slot_bytes(slot_bytes), depth(depth), slot(slots),
+          barrier(barriers) {}
 
     // By one warp, before anybody uses the queue; `takers` warps release a slot.
     __device__ __forceinline__ void init(uint32_t takers) const {
@@ -71,24 +80,31 @@ struct StageQueue {
     }
 
     __device__ __forceinline__ void advance() {
-        slot++;
-        if (slot == depth) {
-            slot = 0;
-            round++;
+        slot += slot_bytes;
+        barrier++;
+        if (barrier == barriers + depth) {
+            slot = slots;
+            barrier = barriers;
+            parity ^= 1;
         }
+    }
+
+    // If every stage has a slot of its own.
+    __device__ __forceinline__ void skip(int32_t stages) {
+        slot += stages * (int32_t)slot_bytes;
+        barrier += stages;
     }
 
     // By a whole warp: asks for the next stage, once its slot is free.
     __device__ __forceinline__ void ask(const uint8_t* from, uint32_t bytes) {
-        if (round > 0) {
-            barrier_wait(barriers + depth + slot, (round - 1) & 1);
-        }
+        // Before the first round this is the parity of the phase before the first.
+        barrier_wait(barrier + depth, parity ^ 1);
         const uint32_t lane = threadIdx.x % WARP;
-        const uint32_t to = shared_address(slots + slot * slot_bytes);
-        const uint32_t barrier = shared_address(barriers + slot);
+        const uint32_t to = shared_address(slot);
+        const uint32_t arrived = shared_address(barrier);
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
         if (lane == 0) {
-            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
+            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(arrived),
                          "r"(bytes)
                          : "memory");
             // Weights pass once: the L2 cache is for what comes again, such as the kernels' code.
@@ -97,7 +113,7 @@ struct StageQueue {
             asm volatile(
                 "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
                 ".L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(to),
-                "l"(from), "r"(bytes), "r"(barrier), "l"(policy)
+                "l"(from), "r"(bytes), "r"(arrived), "l"(policy)
                 : "memory");
         }
 #else
@@ -106,23 +122,19 @@ struct StageQueue {
                          "l"(from + at)
                          : "memory");
         }
-        asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(barrier) : "memory");
+        asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(arrived) : "memory");
 #endif
         advance();
     }
 
     // Waits for the next stage.
-    __device__ __forceinline__ const uint8_t* wait() const {
-        barrier_wait(barriers + slot, round & 1);
-        return slots + slot * slot_bytes;
-    }
+    __device__ __forceinline__ void wait() const { barrier_wait(barrier, parity); }
 
     // By every taking warp, when it has read what it needs of the stage.
-    __device__ __forceinline__ void release() {
+    __device__ __forceinline__ void release() const {
         __syncwarp();
         if (threadIdx.x % WARP == 0) {
-            barrier_arrive(barriers + depth + slot);
+            barrier_arrive(barrier + depth);
         }
-        advance();
     }
 };
