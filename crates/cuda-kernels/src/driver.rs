@@ -202,6 +202,9 @@ pub trait Driver: Send + Sync {
     unsafe fn static_shared_bytes(&self, function: Function) -> Outcome<u32>;
     /// `cuFuncSetAttribute`: the dynamic shared memory that launches may ask for.
     unsafe fn allow_shared_bytes(&self, function: Function, bytes: u32) -> Outcome<()>;
+    /// `cuFuncSetAttribute`: that a multiprocessor has as much shared memory as it can while it
+    /// runs this, not as much as this needs
+    unsafe fn prefer_shared_memory(&self, function: Function) -> Outcome<()>;
     /// `cuLaunchKernel`, or `cuLaunchKernelEx` where the driver has it and it is needed
     unsafe fn launch(
         &self,

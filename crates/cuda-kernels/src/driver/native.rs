@@ -31,6 +31,9 @@ const DISABLE_TIMING: c_uint = 2;
 const SHARED_SIZE_BYTES: c_uint = 1;
 /// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`
 const MAX_DYNAMIC_SHARED_BYTES: c_uint = 8;
+/// `CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT`, and as much as there is of it
+const SHARED_MEMORY_CARVEOUT: c_uint = 9;
+const MOST_SHARED_MEMORY: c_int = 100;
 
 fn check(code: c_int) -> Outcome<()> {
     match code {
@@ -258,6 +261,14 @@ impl Driver for NativeDriver {
         let function = function.0 as CUfunction;
         // SAFETY: the caller's promise.
         check(unsafe { (self.function_set_attribute)(function, MAX_DYNAMIC_SHARED_BYTES, bytes) })
+    }
+
+    unsafe fn prefer_shared_memory(&self, function: Function) -> Outcome<()> {
+        let (attribute, percent) = (SHARED_MEMORY_CARVEOUT, MOST_SHARED_MEMORY);
+        // SAFETY: the caller's promise.
+        check(unsafe {
+            (self.function_set_attribute)(function.0 as CUfunction, attribute, percent)
+        })
     }
 
     unsafe fn launch(

@@ -159,6 +159,9 @@ impl Loader {
         if module.has_dynamic_shared_memory {
             max_shared_bytes = self.allow_shared_memory(function)?;
         }
+        if module.is_in_tokens {
+            self.prefer_shared_memory(function)?;
+        }
         Ok(Kernel {
             name,
             function,
@@ -183,6 +186,15 @@ impl Loader {
             }
         })
     }
+
+    /// A multiprocessor that has to divide its memory anew for the next kernel must end the one
+    /// before, and nothing of the next can begin early.
+    fn prefer_shared_memory(&self, function: Function) -> Result<(), CudaError> {
+        self.device.call("cuFuncSetAttribute", |driver, _| {
+            // SAFETY: the function is of a loaded module.
+            unsafe { driver.prefer_shared_memory(function) }
+        })
+    }
 }
 
 /// A module in the device's context.
@@ -193,6 +205,9 @@ pub(super) struct LoadedModule {
     has_dynamic_shared_memory: bool,
     /// Whether its code may hold the instructions of chained launches.
     is_for_chains: bool,
+    /// Whether its kernels alternate in the step of a token: those with a form for chains that all
+    /// devices from some compute capability on run.
+    is_in_tokens: bool,
 }
 
 impl LoadedModule {
@@ -209,6 +224,7 @@ impl LoadedModule {
             module,
             has_dynamic_shared_memory: declarations.is_some_and(|d| d.contains(".extern .shared")),
             is_for_chains: variant.target != "80",
+            is_in_tokens: variant.target == "90",
         })
     }
 

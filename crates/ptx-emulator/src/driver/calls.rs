@@ -216,6 +216,12 @@ impl Driver for EmulatedDriver {
         Ok(())
     }
 
+    unsafe fn prefer_shared_memory(&self, function: Function) -> Outcome<()> {
+        let state = self.call()?;
+        let entry = state.functions.get(function.raw());
+        entry.map(|_| ()).ok_or(ResultCode::INVALID_HANDLE)
+    }
+
     unsafe fn launch(
         &self,
         function: Function,

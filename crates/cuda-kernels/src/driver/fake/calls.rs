@@ -212,6 +212,10 @@ impl Driver for FakeDriver {
         Ok(())
     }
 
+    unsafe fn prefer_shared_memory(&self, function: Function) -> Outcome<()> {
+        self.call()?.entry(function).map(|_| ())
+    }
+
     unsafe fn launch(
         &self,
         function: Function,
