@@ -110,5 +110,7 @@ mod tests {
         drop((all, middle));
         assert_eq!(&*inner, &[15, 16, 17]);
         assert_eq!(inner.slice(3..).len(), 0);
+        let behind_the_second = (Bound::Excluded(1), Bound::Unbounded);
+        assert_eq!(inner.slice(behind_the_second).as_ref(), &[17]);
     }
 }

@@ -148,6 +148,29 @@ fn file_start(file: &GgufFile) -> usize {
 }
 
 #[test]
+fn tensors_decode_to_what_was_stored() {
+    let values = [1.5_f32, -0.25];
+    let mut writer = Writer::new();
+    for kind in [TensorType::F32, TensorType::Bf16] {
+        let bytes = quantize(kind, &values).unwrap();
+        writer.tensor(kind.name(), &[2], kind, bytes);
+    }
+    let file = GgufFile::from_bytes(writer.to_bytes().unwrap()).unwrap();
+    for tensor in file.tensors() {
+        assert_eq!(tensor.to_f32().unwrap(), values, "{tensor:?}");
+    }
+}
+
+#[test]
+fn the_longest_string_that_is_read_can_be_written() {
+    let written = |len: usize| Writer::new().metadata("k", "x".repeat(len)).to_bytes();
+    let bytes = written(16 << 20).unwrap();
+    let file = GgufFile::from_bytes(bytes).unwrap();
+    assert_eq!(file.metadata().str("k").unwrap().len(), 16 << 20);
+    assert!(written((16 << 20) + 1).is_err());
+}
+
+#[test]
 fn clones_and_shared_bytes_outlive_the_file() {
     let mut writer = Writer::new();
     writer.tensor("t", &[4], TensorType::I8, vec![1, 2, 3, 4]);

@@ -144,6 +144,10 @@ fn floats_and_booleans_are_read_as_they_are() {
         ["eps", "flags", "scores"]
     );
     assert_eq!(metadata.f32("eps").unwrap(), 1e-6);
+    let Some(gguf::Value::Array(flags)) = metadata.value("flags") else {
+        panic!()
+    };
+    assert!(!flags.is_empty() && flags.len() == 3);
     assert_eq!(metadata.bool_array("flags").unwrap(), [true, false, true]);
     let scores = metadata.f32_array("scores").unwrap();
     assert!(scores[0] == -0.5 && scores[1].is_nan() && scores.len() == 2);

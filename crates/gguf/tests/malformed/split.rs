@@ -183,7 +183,10 @@ fn positions_that_cannot_be_are_refused() {
     let folder = Folder::new("positions");
     for (number, count) in [(1, 1), (3, 3), (65535, 1)] {
         let path = folder.write("x.gguf", &part(number, count, 1).to_bytes().unwrap());
-        assert_eq!(open_error(&path).0, "BadSplit", "{number} of {count}");
+        let (found, message) = open_error(&path);
+        assert_eq!(found, "BadSplit", "{number} of {count}");
+        let says = format!("split.no is {number}, expected {}", count - 1);
+        assert!(message.contains(&says), "{message}");
     }
     let file = Raw::new(3, 0, 1).pair("split.count", 65536);
     assert_eq!(open_error(&folder.write("x.gguf", &file.0)).0, "BadSplit");
