@@ -264,3 +264,36 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
         .sum();
     max + sum.ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a device is told of a request that it goes on with.
+    #[test]
+    fn ids_are_counted_in_rising_order() {
+        let params = SamplingParams {
+            temperature: 0.5,
+            ..Default::default()
+        };
+        let mut sampler = Sampler::new(params.clone(), &[5, 2, 5], 8).unwrap();
+        for id in [7, 2, 7] {
+            sampler.count(id);
+        }
+        assert_eq!(sampler.params(), &params);
+        assert_eq!(sampler.counted(), (&[2, 5, 7][..], &[(2, 1), (7, 2)][..]));
+    }
+
+    /// Candidates come in no order behind top-k.
+    #[test]
+    fn better_is_larger_or_as_large_with_a_lower_id() {
+        let ranks = [(2.0, 9), (1.0, 3), (1.0, 4), (f32::NEG_INFINITY, 0)];
+        for (at, a) in ranks.into_iter().enumerate() {
+            for (other, b) in ranks.into_iter().enumerate() {
+                assert_eq!(is_better(a, b), at < other, "{a:?} {b:?}");
+            }
+        }
+        let backwards = ranks.into_iter().rev();
+        assert_eq!(argmax(backwards.filter(|rank| rank.0 == 1.0)), 3);
+    }
+}

@@ -217,4 +217,26 @@ mod tests {
             assert_eq!(kept(&logits, &both), expected, "min_p {min_p} after top_p");
         }
     }
+
+    #[test]
+    fn the_floor_of_min_p_is_kept_and_what_is_just_below_is_not() {
+        let floor = 0.5_f32.ln();
+        let params = SamplingParams {
+            min_p: 0.5,
+            ..Default::default()
+        };
+        let below = [floor.next_down(), floor * 1.000_005, floor * 1.1];
+        let logits = [below[0], 0.0, floor, below[1], below[2]];
+        assert_eq!(kept(&logits, &params), [1, 2]);
+    }
+
+    #[test]
+    fn zeros_of_both_signs_tie() {
+        let params = SamplingParams {
+            top_k: 1,
+            ..Default::default()
+        };
+        assert_eq!(kept(&[-0.0, 0.0], &params), [0]);
+        assert_eq!(kept(&[0.0, -0.0], &params), [0]);
+    }
 }
