@@ -14,6 +14,7 @@ mod fixtures;
 mod fuzz;
 mod man;
 mod miri;
+mod mutants;
 mod pack_model;
 mod synth_model;
 mod tidy;
@@ -73,6 +74,11 @@ const COMMANDS: &[Command] = &[
         name: "miri",
         help: "the tests of unsafe code in an interpreter that knows its rules",
         run: miri::run,
+    },
+    Command {
+        name: "mutants",
+        help: "whether tests notice changes of the code (--part NAME, --shard K/N)",
+        run: mutants::run,
     },
     Command {
         name: "pack-model",
@@ -163,6 +169,7 @@ mod tests {
         assert!(fails_with_usage(&["build-ptx", "--nvcc"]));
         assert!(fails_with_usage(&["man", "--here"]));
         assert!(fails_with_usage(&["miri", "now"]));
+        assert!(fails_with_usage(&["mutants", "--part", "nothing"]));
         assert!(dispatch(&["--help".to_string()]).is_ok());
     }
 
