@@ -135,7 +135,9 @@ fn test(part: &Part, options: &Options) -> Result<Counts> {
     let mut command = workspace::cargo();
     command
         .args(["mutants", "--package", part.package, "--output"])
-        .arg(&output);
+        .arg(&output)
+        // The copy builds in a folder of its own, or changed code would stay behind in this one.
+        .env_remove("CARGO_TARGET_DIR");
     for file in part.files {
         command.args(["--file", file]);
     }
