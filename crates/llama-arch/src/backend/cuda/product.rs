@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use cuda_kernels::launch::{
-    Epilogue, Gemm, Matmul, Matvec, MatvecEpilogue, MatvecShape, Norm, PackRows, PackSource,
-    packed_rows_bytes,
+    Epilogue, Gemm, MAX_MATVEC_ROWS, Matmul, Matvec, MatvecEpilogue, MatvecShape, Norm, PackRows,
+    PackSource, packed_rows_bytes,
 };
 use cuda_kernels::{Buffer, Kernels, View, ViewMut};
 
@@ -37,7 +37,8 @@ impl Input<'_> {
             row_len: weight.row_len,
             is_normed: self.norm.is_some(),
         };
-        self.n_rows <= Matvec::max_rows(kernels, shape)
+        // Most prompts need no look at the plans of fewer rows.
+        self.n_rows <= MAX_MATVEC_ROWS && self.n_rows <= Matvec::max_rows(kernels, shape)
     }
 
     /// Packs the rows for [`Gemm`].
