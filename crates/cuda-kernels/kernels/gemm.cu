@@ -9,7 +9,7 @@
 
 #include "activation.cuh"
 #include "silu.cuh"
-#include "packed_weight.cuh"
+#include "unit_product.cuh"
 
 static constexpr uint32_t WARPS = 8, THREADS = WARPS * WARP;
 static constexpr uint32_t TILES = 2, EIGHTS = 4, ROWS = EIGHTS * 8;
@@ -114,6 +114,11 @@ static __device__ __forceinline__ void multiply(const Work& work, uint32_t first
             b[n][step][1] = words[step * 64 + 32];
         }
     }
+    uint32_t b_sums[EIGHTS];
+#pragma unroll
+    for (uint32_t n = 0; n < EIGHTS; n++) {
+        b_sums[n] = load_word(slab + SLAB_SPLIT + (row + n * 8) * 16 + lane * 4);
+    }
     const float* sums = reinterpret_cast<const float*>(slab + SLAB_SUMS16) + row;
     const auto sum = [sums, lane](uint32_t n, uint32_t run, uint32_t e) {
         return sums[run * SLAB_ROWS + side_place(n * 8 + lane % 4 * 2) + e];
@@ -123,7 +128,12 @@ static __device__ __forceinline__ void multiply(const Work& work, uint32_t first
         if (first_tile + i < work.n_tiles) {
             const size_t unit = (size_t)(first_tile + i) * work.groups + group;
             float part[EIGHTS][4];
-            unit_product<Format>(work.weight + unit * Format::UNIT_BYTES, lane, b, sum, part);
+            const uint8_t* at = work.weight + unit * Format::UNIT_BYTES;
+            if constexpr (Format::Scales::IN_OPERAND) {
+                chain_product<Format>(at, lane, b, b_sums, part);
+            } else {
+                unit_product<Format>(at, lane, b, sum, part);
+            }
 #pragma unroll
             for (uint32_t n = 0; n < EIGHTS; n++) {
                 parts[i][n][lane] = make_float4(part[n][0], part[n][1], part[n][2], part[n][3]);

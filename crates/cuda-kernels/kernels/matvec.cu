@@ -60,7 +60,8 @@ struct Matvec : BlockWork {
     // The parts of the unit of a stage that this warp takes, at `to`.
     template <class Format>
     __device__ __forceinline__ void multiply(const uint8_t* unit, const uint32_t (&b)[N][STEPS][2],
-                                             const float (&row_sums)[2], uint32_t lane,
+                                             const float (&row_sums)[2],
+                                             const uint32_t (&b_sums)[N], uint32_t lane,
                                              uint32_t kept, float* to) const {
         using Scales = typename Format::Scales;
         if constexpr (ROWS == 1 && HAS_BLOCK_COLUMNS<Format>) {
@@ -72,9 +73,14 @@ struct Matvec : BlockWork {
             }
             return;
         }
+        float part[1][N][4] = {};
+        if constexpr (Scales::IN_OPERAND) {
+            chain_product<Format>(unit, lane, b, b_sums, part[0]);
+            store(part[0], lane, to);
+            return;
+        }
         const uint8_t* const units[1] = {unit};
         Scales scales[1] = {Format::scales(unit, lane)};
-        float part[1][N][4] = {};
 #pragma unroll
         for (uint32_t half = 0; half < 2; half++) {
             uint32_t b_half[N][HALF_STEPS][2];
@@ -89,12 +95,17 @@ struct Matvec : BlockWork {
             }
             half_products<Format, 1, N>(units, scales, lane, half, b_half, sums, part);
         }
+        store(part[0], lane, to);
+    }
+
+    __device__ __forceinline__ void store(const float (&part)[N][4], uint32_t lane,
+                                          float* to) const {
 #pragma unroll
         for (uint32_t i = 0; i < N * 4; i++) {
             const uint32_t row = i / 4 * 8 + lane % 4 * 2 + i % 2;
             if ((ROWS > 1 || i % 2 == 0) && row < n_rows) {
                 float* column = to + row * Shared::COLUMN + i / 2 % 2 * 8 + lane / 4;
-                store_to_adder<RANKS>(column, part[0][i / 4][i % 4]);
+                store_to_adder<RANKS>(column, part[i / 4][i % 4]);
             }
         }
     }
@@ -117,6 +128,10 @@ struct Matvec : BlockWork {
                 load_row_sums<Format>(shared.sums + kept * STEPS, lane, row_sums);
             }
         }
+        uint32_t b_sums[N] = {};
+        if constexpr (Format::Scales::IN_OPERAND) {
+            load_splits<N>(n_rows, shared, kept, b_sums);
+        }
         const uint32_t offset = kept_here(self.unit) * Format::UNIT_BYTES;
         const uint32_t tile_floats = n_rows * Shared::COLUMN;
         // Of stages that stay, a warp sees its own only. One that left out another could mistake
@@ -135,7 +150,7 @@ struct Matvec : BlockWork {
         do {
             queue.wait();
             if (until_mine == 0) {
-                multiply<Format>(queue.slot + offset, b, row_sums, lane, kept, to);
+                multiply<Format>(queue.slot + offset, b, row_sums, b_sums, lane, kept, to);
                 to += args.tile_warps * tile_floats;
                 until_mine = others + 1;
             }

@@ -13,8 +13,9 @@ static constexpr uint32_t WARPS = 16, THREADS = WARPS * WARP, MOST_ROWS = 8;
 // Groups whose channels a warp has in flight.
 static constexpr uint32_t BATCH = 4;
 // Bytes in shared memory between the runs of 8 channels of all rows, the floats that stand beside
-// the values of a row, and bytes of a group.
-static constexpr uint32_t RUN = MOST_ROWS * 16 + 16, SIDES = 13;
+// the values of a row, the words of its split sums, and bytes of a group.
+static constexpr uint32_t RUN = MOST_ROWS * 16 + 16, FLOATS = 13, SPLITS = 4;
+static constexpr uint32_t SIDES = FLOATS + SPLITS;
 static constexpr uint32_t STAGED = GROUP / 8 * RUN + SIDES * MOST_ROWS * 4;
 
 extern __shared__ __align__(16) uint8_t shared_memory[];
@@ -61,11 +62,24 @@ static __device__ __forceinline__ void stage(const Place& place, uint32_t i, con
         side[0] = packed.scale;
     }
     if (lane % 8 == 0) {
-        side[(1 + lane / 8) * MOST_ROWS] = packed.sum32;
+        const uint32_t block = lane / 8, split = split_sum(packed.sum32);
+        side[(1 + block) * MOST_ROWS] = packed.sum32;
+        uint16_t* halves = reinterpret_cast<uint16_t*>(side + (FLOATS + block / 2) * MOST_ROWS);
+        halves[block % 2] = (uint16_t)split;
+        halves[SPLITS / 2 * MOST_ROWS * 2 + block % 2] = (uint16_t)(split >> 16);
     }
     if (lane % 4 == 0) {
         side[(5 + lane / 4) * MOST_ROWS] = packed.sum16;
     }
+}
+
+// Where in a slab the scale is, then the sums over 32 channels, over 16, and the split sums.
+static __device__ __forceinline__ uint32_t place_of_side(uint32_t row, uint32_t side) {
+    if (side >= FLOATS) {
+        return SLAB_SPLIT + row * SPLITS * 4 + (side - FLOATS) * 4;
+    }
+    const uint32_t from = side == 0 ? SLAB_SCALES : SLAB_SUMS32 - SLAB_ROWS * 4;
+    return from + (side * SLAB_ROWS + side_place(row)) * 4;
 }
 
 // Writes the groups in shared memory, `first` and those after it. The whole block calls it.
@@ -88,8 +102,8 @@ static __device__ __forceinline__ void write_staged(const Place& place, uint8_t*
         const uint32_t row = i & ((1 << log) - 1), side = i >> log;
         const uint8_t* from = shared_memory + side / SIDES * STAGED + GROUP / 8 * RUN +
                               (side % SIDES * MOST_ROWS + row) * 4;
-        uint8_t* to = slabs + (size_t)(side / SIDES) * SLAB_BYTES + SLAB_SCALES +
-                      (side % SIDES * SLAB_ROWS + side_place(first_row + row)) * 4;
+        uint8_t* to = slabs + (size_t)(side / SIDES) * SLAB_BYTES +
+                      place_of_side(first_row + row, side % SIDES);
         if (place.first_row + row < place.n_rows) {
             *reinterpret_cast<float*>(to) = *reinterpret_cast<const float*>(from);
         }

@@ -8,6 +8,8 @@
 // Memory is in slabs of 128 rows x 1 group, ordered [rows / 128][groups]. A slab is, in bytes,
 //   32768  values, f16: [16 tiles of 8 rows][16 runs of 8 channels][8 rows][8 channels]
 //     512  scales, f32: [128 rows]
+//    2048  sums of x / s over each run of 32 channels as two f16 (`split_sum`): [128 rows]
+//          {first parts of the 4 runs, second parts}
 //    2048  sums of x / s over each run of 32 channels, f32: [4 runs][128 rows]
 //    4096  the same over each run of 16 channels: [8 runs][128 rows]
 // so that a group of all the rows of a tile comes in one piece. In scales and sums, rows 2t, 2t +
@@ -27,7 +29,8 @@ static constexpr uint32_t SLAB_ROWS = 128;
 // Values of 8 rows.
 static constexpr uint32_t SLAB_TILE = 8 * GROUP * 2;
 static constexpr uint32_t SLAB_SCALES = SLAB_ROWS * GROUP * 2;
-static constexpr uint32_t SLAB_SUMS32 = SLAB_SCALES + SLAB_ROWS * 4;
+static constexpr uint32_t SLAB_SPLIT = SLAB_SCALES + SLAB_ROWS * 4;
+static constexpr uint32_t SLAB_SUMS32 = SLAB_SPLIT + SLAB_ROWS * 16;
 static constexpr uint32_t SLAB_SUMS16 = SLAB_SUMS32 + 4 * SLAB_ROWS * 4;
 static constexpr uint32_t SLAB_BYTES = SLAB_SUMS16 + 8 * SLAB_ROWS * 4;
 
@@ -49,6 +52,15 @@ static __device__ __forceinline__ uint32_t value_in_slab(uint32_t row, uint32_t 
 // before.
 static __device__ __forceinline__ uint32_t side_place(uint32_t row) {
     return row / 16 * 16 + row % 8 / 2 * 4 + row / 8 % 2 * 2 + row % 2;
+}
+
+// A sum over a run of 32 channels, divided by 32 (which keeps it among the f16), as the nearest
+// f16 and, in the high half, the f16 nearest to what is left.
+static __device__ __forceinline__ uint32_t split_sum(float sum) {
+    const float part = mul(sum, 0.03125f);
+    const __half first = __float2half_rn(part);
+    const __half second = __float2half_rn(sub(part, __half2float(first)));
+    return (uint32_t)__half_as_ushort(first) | (uint32_t)__half_as_ushort(second) << 16;
 }
 
 // |x| as bits, which order as the magnitudes do, with infinity and NaN above all numbers.

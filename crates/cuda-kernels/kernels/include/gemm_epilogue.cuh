@@ -335,14 +335,20 @@ private:
     // Sums of the runs of 16 and 32 channels of one row.
     __device__ __forceinline__ void write_sums(uint8_t* to, uint32_t part) const {
         const uint32_t row = threadIdx.x, place = side_place(row % SLAB_ROWS);
-        float* side = reinterpret_cast<float*>(to + SLAB_SCALES) + place;
+        float* side32 = reinterpret_cast<float*>(to + SLAB_SUMS32) + place;
+        float* side16 = reinterpret_cast<float*>(to + SLAB_SUMS16) + place;
+        uint16_t* splits = reinterpret_cast<uint16_t*>(to + SLAB_SPLIT + row % SLAB_ROWS * 16);
 #pragma unroll
         for (uint32_t i = 0; i < 2; i++) {
             const float first = add(sums(4 * i)[row], sums(4 * i + 1)[row]);
             const float second = add(sums(4 * i + 2)[row], sums(4 * i + 3)[row]);
-            side[(5 + part * 4 + 2 * i) * SLAB_ROWS] = first;
-            side[(6 + part * 4 + 2 * i) * SLAB_ROWS] = second;
-            side[(1 + part * 2 + i) * SLAB_ROWS] = add(first, second);
+            const float both = add(first, second);
+            const uint32_t block = part * 2 + i, split = split_sum(both);
+            side16[2 * block * SLAB_ROWS] = first;
+            side16[(2 * block + 1) * SLAB_ROWS] = second;
+            side32[block * SLAB_ROWS] = both;
+            splits[block] = (uint16_t)split;
+            splits[4 + block] = (uint16_t)(split >> 16);
         }
     }
 };

@@ -46,7 +46,8 @@ struct Stages {
     static constexpr uint32_t ROWS = SLABS * SLAB_ROWS;
     static constexpr uint32_t A_BYTES = (BLOCK_TILES * Format::UNIT_BYTES + 127) / 128 * 128;
     // What the format needs of a slab, which begins with what every format needs.
-    static constexpr uint32_t B_BYTES = !Scales::HAS_MINIMA        ? SLAB_SUMS32
+    static constexpr uint32_t B_BYTES = !Scales::HAS_MINIMA        ? SLAB_SPLIT
+                                        : Scales::IN_OPERAND       ? SLAB_SUMS32
                                         : Scales::BLOCK_STEPS == 2 ? SLAB_SUMS16
                                                                    : SLAB_BYTES;
     static constexpr uint32_t A_STAGES = Scales::HAS_SCALES ? 4 : SLABS == 2 ? 2 : 3;
@@ -166,7 +167,9 @@ struct Consumer {
                 total[slab][i] = 0.0f;
             }
         }
-        if constexpr (Scales::HAS_SCALES) {
+        if constexpr (Scales::IN_OPERAND) {
+            chained(work, total[0]);
+        } else if constexpr (Scales::HAS_SCALES) {
             quantised(work, total[0]);
         } else {
             plain(work, total);
@@ -300,7 +303,49 @@ private:
         }
     }
 
-    // Quants: a chain over each block, and meanwhile the next block is decoded.
+    // Numbers IN_OPERAND: a chain over the whole group, and a step for the minima. While a
+    // warpgroup decodes and scales, the other one multiplies.
+    __device__ __forceinline__ void chained(const Work& work, float (&total)[HELD]) {
+        // What follows the split sums along k meets zeros: they are read again.
+        const uint64_t first_sums = operand(shared_address(memory.b(0) + SLAB_SPLIT), 128, 0);
+        const uint32_t lane = threadIdx.x % WARP;
+        float product[HELD] = {}, minima[HELD] = {};
+        for (uint32_t group = 0; group < work.groups; group++) {
+            uint32_t fragment[STEPS][4], of_minima[4];
+            barrier_wait(memory.a_full(a.stage), a.parity);
+            const Scales scales = Format::scales(unit(), lane);
+            const auto words = Quants::load(unit(), lane);
+            barrier_arrive(memory.a_free(a.stage));
+            a.advance();
+            scales.minima_operand(lane, of_minima);
+#pragma unroll
+            for (uint32_t step = 0; step < STEPS; step++) {
+                Quants::fragment(words, step, scales.factors(step / 2), fragment[step]);
+            }
+            barrier_wait(memory.b_full(b.stage), b.parity);
+            pin(product);
+            pin(minima);
+            wgmma_begin();
+            wgmma(minima, of_minima, operand_after(first_sums, b.stage * Memory::B_BYTES), 0);
+            multiply(operand_b(), 0, fragment, product);
+            multiply(operand_b(), STEPS / 2, fragment, product);
+            wgmma_wait<0>();
+            pin(product);
+            pin(minima);
+            const float scale[2] = {scales.group_scale(0), scales.group_scale(1)};
+            const float minimum[2] = {scales.group_minimum(0), scales.group_minimum(1)};
+#pragma unroll
+            for (uint32_t i = 0; i < HELD; i++) {
+                const uint32_t half = i / 2 % 2;
+                product[i] = __fmaf_rn(scale[half], product[i], mul(minimum[half], minima[i]));
+            }
+            add_scaled(side(memory.b(b.stage), SLAB_SCALES), product, total);
+            barrier_arrive(memory.b_free(b.stage));
+            b.advance();
+        }
+    }
+
+    // Other quants: a chain over each block, and meanwhile the next block is decoded.
     __device__ __forceinline__ void quantised(const Work& work, float (&total)[HELD]) {
         constexpr uint32_t BLOCKS = STEPS / CHAIN_STEPS;
         constexpr uint32_t SUMS = CHAIN_STEPS == 1 ? SLAB_SUMS16 : SLAB_SUMS32;

@@ -121,14 +121,15 @@ static __device__ __forceinline__ void give_registers() {
 
 // ---- The matrix instruction.
 
-// An operand in shared memory whose core matrices (8 rows x 16 bytes) stand side by side along k,
-// and `row_stride` bytes apart along the rows. In a cluster, addresses have the block's rank above
-// the bits that a descriptor takes.
-static __device__ __forceinline__ uint64_t operand(uint32_t address, uint32_t row_stride) {
+// An operand in shared memory whose core matrices (8 rows x 16 bytes) stand `step` bytes apart
+// along k, and `row_stride` bytes apart along the rows. In a cluster, addresses have the block's
+// rank above the bits that a descriptor takes.
+static __device__ __forceinline__ uint64_t operand(uint32_t address, uint32_t row_stride,
+                                                   uint32_t step = 128) {
     uint64_t descriptor;
     asm("mov.b64 %0, {%1, %2};"
         : "=l"(descriptor)
-        : "r"((address >> 4 & 0x3fff) + (128 >> 4 << 16)), "r"(row_stride >> 4));
+        : "r"((address >> 4 & 0x3fff) + (step >> 4 << 16)), "r"(row_stride >> 4));
     return descriptor;
 }
 

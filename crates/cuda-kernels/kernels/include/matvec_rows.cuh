@@ -211,6 +211,26 @@ static __device__ __forceinline__ void load_operand(uint32_t n_rows, const Share
     }
 }
 
+// The lane's words of split sums, for `chain_product`.
+template <uint32_t N>
+static __device__ __forceinline__ void load_splits(uint32_t n_rows, const Shared& shared,
+                                                   uint32_t kept, uint32_t (&b_sums)[N]) {
+    const uint32_t lane = lane_id();
+#pragma unroll
+    for (uint32_t n = 0; n < N; n++) {
+        const uint32_t row = n * 8 + lane / 4;
+        b_sums[n] = 0;
+        if (row < n_rows) {
+            // Of two neighbouring runs of 32.
+            const float4 runs = reinterpret_cast<const float4*>(
+                shared.sums + (kept * n_rows + row) * STEPS)[lane % 2];
+            const uint32_t first = split_sum(add(runs.x, runs.y));
+            const uint32_t second = split_sum(add(runs.z, runs.w));
+            b_sums[n] = __byte_perm(first, second, lane % 4 < 2 ? 0x5410 : 0x7632);
+        }
+    }
+}
+
 // The sums of runs of 16 channels of half a group, as `half_products` takes them.
 template <uint32_t N>
 static __device__ __forceinline__ void load_sums(uint32_t n_rows, const Shared& shared,

@@ -17,8 +17,8 @@
 //   scales  as the structs below say: per row of the tile, those of rows g and g + 8 together
 #pragma once
 
-#include "convert.cuh"
 #include "mma.cuh"
+#include "packed_scales.cuh"
 
 static constexpr uint32_t TILE_ROWS = 16;
 
@@ -29,15 +29,6 @@ static constexpr uint32_t TILE_ROWS = 16;
     X(q2_k, Q2K, PackedQ2K) X(q3_k, Q3K, PackedQ3K) X(q4_k, Q4K, PackedQ4K)                    \
     X(q5_k, Q5K, PackedQ5K) X(q6_k, Q6K, PackedQ6K)
 
-// The bits of an f16 with this whole, positive value of at most 2048.
-static __device__ constexpr uint32_t half_of(uint32_t value) {
-    uint32_t exponent = 0;
-    while (value >> (exponent + 1) != 0) {
-        exponent++;
-    }
-    return (exponent + 15) << 10 | ((value << 10 >> exponent) & 0x3ff);
-}
-
 // value & mask | others, in one instruction.
 static __device__ __forceinline__ uint32_t masked_or(uint32_t value, uint32_t mask,
                                                      uint32_t others) {
@@ -46,32 +37,15 @@ static __device__ __forceinline__ uint32_t masked_or(uint32_t value, uint32_t ma
     return result;
 }
 
-static constexpr uint32_t BOTH_HALVES = 0x00010001;
-// Bits that make the f16 1024 + quant * 2^AT of a quant that stands from bit AT on.
-static constexpr uint32_t BOTH_1024 = half_of(1024) * BOTH_HALVES;
-
-// Two quants that stand from bit AT on in each half of `bits`, with those bits, minus CENTRE.
-template <uint32_t AT, uint32_t CENTRE>
-static __device__ __forceinline__ uint32_t centred(uint32_t bits) {
-    constexpr uint32_t factor = (15 - AT) << 10, offset = half_of((1024 >> AT) + CENTRE) | 0x8000;
-    uint32_t value;
-    asm("fma.rn.f16x2 %0, %1, %2, %3;"
-        : "=r"(value)
-        : "r"(bits), "r"(factor * BOTH_HALVES), "r"(offset * BOTH_HALVES));
-    return value;
-}
-
-static __device__ __forceinline__ uint4 load_16(const uint8_t* at) {
-    return *reinterpret_cast<const uint4*>(at);
-}
-
-static __device__ __forceinline__ uint32_t load_word(const uint8_t* at) {
-    return *reinterpret_cast<const uint32_t*>(at);
-}
-
-static __device__ __forceinline__ uint32_t word_of(const uint4& words, uint32_t i) {
-    return i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
-}
+// The values of two quants that stand from bit AT on in each half of `bits`, which are the f16
+// 1024 + quant * 2^AT: the quants minus CENTRE.
+template <uint32_t CENTRE>
+struct Centred {
+    template <uint32_t AT>
+    __device__ __forceinline__ uint32_t value(uint32_t bits, uint32_t) const {
+        return fma_halves(bits, both_power(AT), both_minus((1024 >> AT) + CENTRE));
+    }
+};
 
 // Bit of each half word from which on register `reg` of a step has its high bits. Above four low
 // bits, registers 1 and 3 have theirs four bits above those of 0 and 2, as their low bits are; so
@@ -129,12 +103,19 @@ struct Quants {
 
     static __device__ __forceinline__ void fragment(const Words& words, uint32_t step,
                                                     uint32_t (&a)[4]) {
+        fragment(words, step, Centred<CENTRE>{}, a);
+    }
+
+    // With values as `of` makes them.
+    template <class Of>
+    static __device__ __forceinline__ void fragment(const Words& words, uint32_t step,
+                                                    const Of& of, uint32_t (&a)[4]) {
         static_assert(L < 8, "of wider quants a step takes whole words");
         uint32_t high = 0;
         if constexpr (H > 0) {
             high = words.high[high_word<H>(step)];
         }
-        fragment(words.low[L == 4 ? step : step / 2], high, step, a);
+        values(words.low[L == 4 ? step : step / 2], high, step, of, a);
     }
 
     // The registers of a step, which must be known at compile time.
@@ -153,28 +134,29 @@ struct Quants {
             }
         } else if constexpr (L == 4) {
             const uint32_t low = word_of(load_16(unit + step / 4 * 512 + lane * 16), step % 4);
-            fragment(low, high_bits(unit, lane, step), step, a);
+            values(low, high_bits(unit, lane, step), step, Centred<CENTRE>{}, a);
         } else {
             const uint32_t low = load_word(unit + lane * 16 + step / 2 * 4);
-            fragment(low, high_bits(unit, lane, step), step, a);
+            values(low, high_bits(unit, lane, step), step, Centred<CENTRE>{}, a);
         }
     }
 
 private:
     // From the words that have the low and the high bits of the step.
-    static __device__ __forceinline__ void fragment(uint32_t low, uint32_t high, uint32_t step,
-                                                    uint32_t (&a)[4]) {
+    template <class Of>
+    static __device__ __forceinline__ void values(uint32_t low, uint32_t high, uint32_t step,
+                                                  const Of& of, uint32_t (&a)[4]) {
         if constexpr (L == 4) {
-            a[0] = nibbles<0>(low, high, step, 0);
-            a[1] = nibbles<4>(low, high, step, 1);
-            a[2] = nibbles<0>(low >> 8, high, step, 2);
-            a[3] = nibbles<4>(low >> 8, high, step, 3);
+            a[0] = of.template value<0>(nibbles<0>(low, high, step, 0), 0);
+            a[1] = of.template value<4>(nibbles<4>(low, high, step, 1), 1);
+            a[2] = of.template value<0>(nibbles<0>(low >> 8, high, step, 2), 0);
+            a[3] = of.template value<4>(nibbles<4>(low >> 8, high, step, 3), 1);
         } else {
             const uint32_t of_step = low >> step % 2 * 8;
-            a[0] = pairs<0>(of_step, high, step, 0);
-            a[1] = pairs<2>(of_step, high, step, 1);
-            a[2] = pairs<4>(of_step, high, step, 2);
-            a[3] = pairs<6>(of_step, high, step, 3);
+            a[0] = of.template value<0>(pairs<0>(of_step, high, step, 0), 0);
+            a[1] = of.template value<2>(pairs<2>(of_step, high, step, 1), 1);
+            a[2] = of.template value<4>(pairs<4>(of_step, high, step, 2), 0);
+            a[3] = of.template value<6>(pairs<6>(of_step, high, step, 3), 1);
         }
     }
 
@@ -204,7 +186,7 @@ private:
             const int left = (int)(4 + AT) - (int)high_bit<L, H>(step, reg);
             bits = masked_or(shifted(high, left), HIGH_MASK, bits);
         }
-        return centred<AT, CENTRE>(bits);
+        return bits;
     }
 
     template <uint32_t AT>
@@ -215,133 +197,8 @@ private:
             const int left = (int)(2 + AT) - (int)high_bit<L, H>(step, reg);
             bits = masked_or(shifted(high, left), 0x00040004 << AT, bits);
         }
-        return centred<AT, CENTRE>(bits);
+        return bits;
     }
-};
-
-// The scales of rows g and g + 8 (`half` 0 and 1), block by block; BLOCK_STEPS steps share one.
-// A format with minima adds `minimum(block, half)` to each of the block's weights. After
-// `next_half()` the blocks count from the middle of the group. They are computed from a factor
-// and a number, or as they are.
-struct NoScales {
-    static constexpr uint32_t BYTES = 0, BLOCK_STEPS = STEPS;
-    static constexpr bool HAS_SCALES = false, HAS_MINIMA = false;
-    static constexpr bool IS_COMPUTED = false;
-
-    __device__ __forceinline__ NoScales(const uint8_t*, uint32_t) {}
-    __device__ __forceinline__ void next_half() {}
-    __device__ __forceinline__ float scale(uint32_t, uint32_t) const { return 1.0f; }
-    __device__ __forceinline__ float minimum(uint32_t, uint32_t) const { return 0.0f; }
-};
-
-// [8 g][4 blocks][2 halves] f16.
-struct BlockScales {
-    static constexpr uint32_t BYTES = 128, BLOCK_STEPS = 2;
-    static constexpr bool HAS_SCALES = true, HAS_MINIMA = false;
-    static constexpr bool IS_COMPUTED = false;
-    uint4 d;
-
-    __device__ __forceinline__ BlockScales(const uint8_t* at, uint32_t g)
-        : d(load_16(at + g * 16)) {}
-
-    __device__ __forceinline__ void next_half() { d.x = d.z, d.y = d.w; }
-    __device__ __forceinline__ float scale(uint32_t block, uint32_t half) const {
-        return half_bits(word_of(d, block) >> half * 16 & 0xffff);
-    }
-    __device__ __forceinline__ float minimum(uint32_t, uint32_t) const { return 0.0f; }
-};
-
-// The scales as above, then the minima likewise.
-struct BlockScalesMinima : BlockScales {
-    static constexpr uint32_t BYTES = 256;
-    static constexpr bool HAS_MINIMA = true;
-    uint4 m;
-
-    __device__ __forceinline__ BlockScalesMinima(const uint8_t* at, uint32_t g)
-        : BlockScales(at, g), m(load_16(at + 128 + g * 16)) {}
-
-    __device__ __forceinline__ void next_half() {
-        BlockScales::next_half();
-        m.x = m.z, m.y = m.w;
-    }
-    __device__ __forceinline__ float minimum(uint32_t block, uint32_t half) const {
-        return half_bits(word_of(m, block) >> half * 16 & 0xffff);
-    }
-};
-
-// A byte of a word as a float, minus `centre`: 2^23 + byte, minus 2^23 + centre.
-static __device__ __forceinline__ float byte_value(uint32_t word, uint32_t i,
-                                                   float centre = 0.0f) {
-    const uint32_t bits = __byte_perm(word, 0x4b000000, 0x7550 + i);
-    return sub(__uint_as_float(bits), 8388608.0f + centre);
-}
-
-// [8 g][2 halves] {four scales, four minima} of a byte each, [8 g][2 halves] {d, dmin} f16.
-struct SuperScalesMinima {
-    static constexpr uint32_t BYTES = 192, BLOCK_STEPS = 2;
-    static constexpr bool HAS_SCALES = true, HAS_MINIMA = true;
-    static constexpr bool IS_COMPUTED = true;
-    uint4 bytes;
-    uint2 d;
-
-    __device__ __forceinline__ SuperScalesMinima(const uint8_t* at, uint32_t g)
-        : bytes(load_16(at + g * 16)), d(*reinterpret_cast<const uint2*>(at + 128 + g * 8)) {}
-
-    __device__ __forceinline__ void next_half() {
-        bytes.x >>= 16, bytes.y >>= 16, bytes.z >>= 16, bytes.w >>= 16;
-    }
-    __device__ __forceinline__ float scale(uint32_t block, uint32_t half) const {
-        const float factor = half_bits((half == 0 ? d.x : d.y) & 0xffff);
-        return mul(factor, byte_value(half == 0 ? bytes.x : bytes.z, block));
-    }
-    __device__ __forceinline__ float minimum(uint32_t block, uint32_t half) const {
-        const float factor = half_bits((half == 0 ? d.x : d.y) >> 16);
-        return -mul(factor, byte_value(half == 0 ? bytes.y : bytes.w, block));
-    }
-};
-
-// [8 g][2 halves] eight bytes of scale (low nibble) and minimum, [8 g][2 halves] {d, dmin} f16.
-struct NibbleScalesMinima {
-    static constexpr uint32_t BYTES = 192, BLOCK_STEPS = 1;
-    static constexpr bool HAS_SCALES = true, HAS_MINIMA = true;
-    static constexpr bool IS_COMPUTED = true;
-    uint4 bytes;
-    uint2 d;
-
-    __device__ __forceinline__ NibbleScalesMinima(const uint8_t* at, uint32_t g)
-        : bytes(load_16(at + g * 16)), d(*reinterpret_cast<const uint2*>(at + 128 + g * 8)) {}
-
-    __device__ __forceinline__ void next_half() { bytes.x = bytes.y, bytes.z = bytes.w; }
-    __device__ __forceinline__ float scale(uint32_t block, uint32_t half) const {
-        const float factor = half_bits((half == 0 ? d.x : d.y) & 0xffff);
-        const uint32_t word = word_of(bytes, half * 2 + block / 4) & 0x0f0f0f0f;
-        return mul(factor, byte_value(word, block % 4));
-    }
-    __device__ __forceinline__ float minimum(uint32_t block, uint32_t half) const {
-        const float factor = half_bits((half == 0 ? d.x : d.y) >> 16);
-        const uint32_t word = word_of(bytes, half * 2 + block / 4) >> 4 & 0x0f0f0f0f;
-        return -mul(factor, byte_value(word, block % 4));
-    }
-};
-
-// [8 g][2 halves] eight scales of a byte each, plus 128, [8 g][2 halves] d f16.
-struct SignedScales {
-    static constexpr uint32_t BYTES = 160, BLOCK_STEPS = 1;
-    static constexpr bool HAS_SCALES = true, HAS_MINIMA = false;
-    static constexpr bool IS_COMPUTED = true;
-    uint4 bytes;
-    uint32_t d;
-
-    __device__ __forceinline__ SignedScales(const uint8_t* at, uint32_t g)
-        : bytes(load_16(at + g * 16)), d(*reinterpret_cast<const uint32_t*>(at + 128 + g * 4)) {}
-
-    __device__ __forceinline__ void next_half() { bytes.x = bytes.y, bytes.z = bytes.w; }
-    __device__ __forceinline__ float scale(uint32_t block, uint32_t half) const {
-        const uint32_t word = word_of(bytes, half * 2 + block / 4);
-        const float factor = half_bits(d >> half * 16 & 0xffff);
-        return mul(factor, byte_value(word, block % 4, 128.0f));
-    }
-    __device__ __forceinline__ float minimum(uint32_t, uint32_t) const { return 0.0f; }
 };
 
 // `NUMBER_` tells the format to a kernel that takes it at run time: its place among those of files.

@@ -12,7 +12,8 @@
 
 // Whether each block of a format has a column.
 template <class Format>
-static constexpr bool HAS_BLOCK_COLUMNS = Format::Scales::IS_COMPUTED;
+static constexpr bool HAS_BLOCK_COLUMNS =
+    Format::Scales::IS_COMPUTED && !Format::Scales::IN_OPERAND;
 
 // The second operand for one row whose values stand at `values`, as [lane % 4][lane_words] words
 // of 16 steps each. Lanes that hold nothing of it have zeros.

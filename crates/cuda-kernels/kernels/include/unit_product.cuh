@@ -66,30 +66,40 @@ static __device__ __forceinline__ void half_products(
     }
 }
 
-// A whole unit. `sum(n, run, e)` is what `sums[n][e][run]` is above.
-template <class Format, uint32_t N, class Sum>
-static __device__ __forceinline__ void unit_product(const uint8_t* unit, uint32_t lane,
-                                                    const uint32_t (&b)[N][STEPS][2], Sum sum,
-                                                    float (&part)[N][4]) {
-    const uint8_t* const units[1] = {unit};
-    typename Format::Scales scales[1] = {Format::scales(unit, lane)};
-    float parts[1][N][4] = {};
+// A whole unit of a format whose numbers are IN_OPERAND. b_sums[n] is what a lane has of the split
+// sums (activation.cuh) as the second operand of the step with the minima: the lane's word of row
+// 8n + lane / 4.
+template <class Format, uint32_t N>
+static __device__ __forceinline__ void chain_product(const uint8_t* unit, uint32_t lane,
+                                                     const uint32_t (&b)[N][STEPS][2],
+                                                     const uint32_t (&b_sums)[N],
+                                                     float (&part)[N][4]) {
+    const auto words = Format::Quants::load(unit, lane);
+    const auto scales = Format::scales(unit, lane);
+    float minima[N][4];
+    uint32_t a[4];
+    scales.minima_operand(lane, a);
 #pragma unroll
-    for (uint32_t half = 0; half < 2; half++) {
-        uint32_t b_half[N][HALF_STEPS][2];
-        float sums[N][2][HALF_STEPS];
+    for (uint32_t n = 0; n < N; n++) {
+        mma_from_zero(minima[n], a, {b_sums[n], 0});
+    }
 #pragma unroll
-        for (uint32_t i = 0; i < N * HALF_STEPS * 2; i++) {
-            const uint32_t n = i / (HALF_STEPS * 2), step = i / 2 % HALF_STEPS;
-            b_half[n][step][i % 2] = b[n][half * HALF_STEPS + step][i % 2];
-            if constexpr (Format::Scales::HAS_MINIMA) {
-                sums[n][i % 2][step] = sum(n, half * HALF_STEPS + step, i % 2);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        Format::Quants::fragment(words, step, scales.factors(step / 2), a);
+#pragma unroll
+        for (uint32_t n = 0; n < N; n++) {
+            if (step == 0) {
+                mma_from_zero(part[n], a, b[n][step]);
+            } else {
+                mma(part[n], a, b[n][step]);
             }
         }
-        half_products<Format, 1, N>(units, scales, lane, half, b_half, sums, parts);
     }
 #pragma unroll
     for (uint32_t i = 0; i < N * 4; i++) {
-        part[i / 4][i % 4] = parts[0][i / 4][i % 4];
+        const uint32_t half = i / 2 % 2;
+        float& to = part[i / 4][i % 4];
+        to = __fmaf_rn(scales.group_scale(half), to,
+                       mul(scales.group_minimum(half), minima[i / 4][i % 4]));
     }
 }

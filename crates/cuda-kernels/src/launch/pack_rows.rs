@@ -9,8 +9,8 @@ use crate::modules::{Kernel, Kernels};
 
 /// Rows of a slab, the unit of packed rows.
 const SLAB_ROWS: usize = 128;
-/// Bytes of a slab: values of two bytes, and 13 floats for each row.
-const SLAB_BYTES: usize = SLAB_ROWS * (GROUP * 2 + 13 * 4);
+/// Bytes of a slab: values of two bytes, and 17 words for each row.
+const SLAB_BYTES: usize = SLAB_ROWS * (GROUP * 2 + 17 * 4);
 
 /// Bytes of packed rows. They are in slabs of 128 rows and 128 channels, see
 /// `kernels/include/activation.cuh`.
@@ -54,7 +54,7 @@ const WARPS: u32 = THREADS / 32;
 /// Groups that a warp has in flight.
 const BATCH: u32 = 4;
 /// Shared memory of a packed group of up to 8 rows.
-const STAGED_BYTES: u32 = 16 * (8 * 16 + 16) + 13 * 8 * 4;
+const STAGED_BYTES: u32 = 16 * (8 * 16 + 16) + 17 * 8 * 4;
 /// Rows that a block takes: those of a core matrix, unless few rows would keep few warps busy.
 const LOG_ROWS: u32 = 3;
 const LOG_FEW_ROWS: u32 = 1;

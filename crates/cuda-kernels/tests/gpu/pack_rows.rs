@@ -5,7 +5,7 @@ use cuda_kernels::{Kernels, f16};
 
 use super::support::{Random, kernels};
 
-const SLAB_BYTES: usize = 39_424;
+const SLAB_BYTES: usize = 41_472;
 
 /// The packed bytes of rows.
 pub(crate) fn pack(
@@ -40,7 +40,8 @@ fn group(packed: &[u8], groups: usize, row: usize, group: usize) -> (f32, Vec<f3
     };
     // Rows 2t, 2t + 1, 2t + 8, 2t + 9 of sixteen stand together.
     let place = row / 16 * 16 + row % 8 / 2 * 4 + row / 8 % 2 * 2 + row % 2;
-    let side = |i: usize| float(slab, 32_768 + (i * 128 + place) * 4);
+    // Between the scales and the sums are the split sums.
+    let side = |i: usize| float(slab, 32_768 + i.min(1) * 2048 + (i * 128 + place) * 4);
     let sums = (1..13).map(side).collect();
     (side(0), (0..128).map(value).collect(), sums)
 }

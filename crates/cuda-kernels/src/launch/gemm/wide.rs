@@ -131,13 +131,14 @@ impl Wide {
     pub(super) fn shared_bytes(&self, weight: &PackedWeight<'_>) -> usize {
         let unit = weight.weight_type.unit_bytes().unwrap_or(0);
         let a_bytes = (BLOCK_TILES as usize * unit).next_multiple_of(128);
-        // Floats of each row beside its values: the scale, and sums of some runs.
-        let floats = match weight.weight_type {
-            WeightType::Q2K => 13,
-            _ if weight.weight_type.has_minima() => 5,
+        // Words of each row beside its values: the scale, and sums of some runs.
+        let words = match weight.weight_type {
+            WeightType::Q2K => 17,
+            WeightType::Q4K | WeightType::Q5K => 5,
+            _ if weight.weight_type.has_minima() => 9,
             _ => 1,
         };
-        let b_bytes = SLAB_ROWS as usize * (GROUP * 2 + 4 * floats);
+        let b_bytes = SLAB_ROWS as usize * (GROUP * 2 + 4 * words);
         let (a_stages, b_stages) = match (weight.weight_type, self.slabs) {
             (WeightType::F16, 2) => (2, 4),
             (WeightType::F16, _) => (3, 3),
