@@ -51,8 +51,13 @@ static __device__ __forceinline__ void gemm(const Work& work, Epilogue epilogue)
     const uint32_t first = blockIdx.x / CLUSTER, step = gridDim.x / CLUSTER;
     if (threadIdx.x >= CONSUMERS) {
         give_registers<PRODUCER_REGISTERS>();
-        if (threadIdx.x == CONSUMERS) {
-            Producer<Format, SLABS> producer{memory};
+        if (threadIdx.x < CONSUMERS + WARP) {
+            WeightProducer<Format, SLABS> producer{memory};
+            for (uint32_t i = first; i < n_places; i += step) {
+                producer.produce(work, place_at<Memory::ROWS, CLUSTER>(i, row_tiles));
+            }
+        } else if (threadIdx.x == CONSUMERS + WARP) {
+            RowProducer<Format, SLABS> producer{memory};
             for (uint32_t i = first; i < n_places; i += step) {
                 producer.produce(work, place_at<Memory::ROWS, CLUSTER>(i, row_tiles));
             }
@@ -61,12 +66,14 @@ static __device__ __forceinline__ void gemm(const Work& work, Epilogue epilogue)
         take_registers<CONSUMER_REGISTERS>();
         Consumer<Format, SLABS> consumer{memory};
         epilogue.init(shared_memory + Memory::SCRATCH, memory.exchanges());
+        consumer.turns.open();
         for (uint32_t i = first; i < n_places; i += step) {
             const Place place = place_at<Memory::ROWS, CLUSTER>(i, row_tiles);
             float total[SLABS][HELD];
             consumer.consume(work, total);
             epilogue.write(place, work, total);
         }
+        consumer.turns.close();
     }
     // No block may end while the other writes to its shared memory.
     if (CLUSTER > 1) {

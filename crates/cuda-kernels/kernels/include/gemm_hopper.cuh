@@ -1,146 +1,32 @@
-// The main loop of the matrix product on compute capability 9.0: who copies, who multiplies.
+// The main loop of the matrix product on compute capability 9.0: who multiplies.
 #pragma once
 
-#include "activation.cuh"
-#include "hopper.cuh"
-#include "packed_weight.cuh"
+#include "gemm_stages.cuh"
 
-// Rows of the weight that a block takes: 64 for each of its two warpgroups.
-static constexpr uint32_t BLOCK_TILES = 8;
-static constexpr uint32_t CONSUMERS = 2 * WARPGROUP, CONSUMER_WARPS = CONSUMERS / WARP;
-static constexpr uint32_t THREADS = CONSUMERS + WARPGROUP;
-// Values of a product of 64 weight rows and 128 activation rows that a thread holds.
-static constexpr uint32_t HELD = 64;
-// Shared memory of the epilogue.
-static constexpr uint32_t SCRATCH_BYTES = 20480;
+// The two warpgroups hand products to the matrix units in turns, so that one decodes and scales
+// while the other one multiplies. A turn is a barrier at which the one waits and the other one,
+// having handed over its own, arrives.
+struct Turns {
+    const uint32_t warpgroup = threadIdx.x / WARPGROUP;
 
-struct Work {
-    uint32_t n_rows, groups, n_tiles;
-    const uint8_t *weight, *packed;
-};
+    __device__ __forceinline__ void begin() const { named_sync(FIRST + warpgroup, CONSUMERS); }
+    __device__ __forceinline__ void end() const { named_arrive(FIRST + 1 - warpgroup, CONSUMERS); }
 
-// The first tile of the weight and the first row of x that a block works at.
-struct Place {
-    uint32_t first_tile, first_row;
-};
-
-// A ring of stages: where the next one is, and the parity of its phase.
-template <uint32_t STAGES>
-struct Ring {
-    uint32_t stage = 0, parity = 0;
-
-    __device__ __forceinline__ void advance() {
-        stage++;
-        if (stage == STAGES) {
-            stage = 0;
-            parity ^= 1;
+    // Before and after all turns: the first warpgroup begins, and the second one has the last.
+    __device__ __forceinline__ void open() const {
+        if (warpgroup == 1) {
+            end();
         }
     }
-};
-
-// Shared memory: stages of weights (8 units each), stages of activations (a slab each), scratch of
-// the epilogue, barriers. SLABS slabs of activations are multiplied with the same weights.
-template <class Format, uint32_t SLABS>
-struct Stages {
-    using Scales = typename Format::Scales;
-    static constexpr uint32_t ROWS = SLABS * SLAB_ROWS;
-    static constexpr uint32_t A_BYTES = (BLOCK_TILES * Format::UNIT_BYTES + 127) / 128 * 128;
-    // What the format needs of a slab, which begins with what every format needs.
-    static constexpr uint32_t B_BYTES = !Scales::HAS_MINIMA        ? SLAB_SPLIT
-                                        : Scales::IN_OPERAND       ? SLAB_SUMS32
-                                        : Scales::BLOCK_STEPS == 2 ? SLAB_SUMS16
-                                                                   : SLAB_BYTES;
-    static constexpr uint32_t A_STAGES = Scales::HAS_SCALES ? 4 : SLABS == 2 ? 2 : 3;
-    static constexpr uint32_t B_STAGES = Scales::HAS_SCALES || SLABS == 2 ? 4 : 3;
-    static constexpr uint32_t B = A_STAGES * A_BYTES, SCRATCH = B + B_STAGES * B_BYTES;
-    static constexpr uint32_t BARRIERS = SCRATCH + SCRATCH_BYTES;
-    static constexpr uint32_t BYTES = BARRIERS + (2 * (A_STAGES + B_STAGES) + 2) * 8;
-
-    uint8_t* at;
-
-    __device__ __forceinline__ uint8_t* a(uint32_t stage) const { return at + stage * A_BYTES; }
-    __device__ __forceinline__ uint8_t* b(uint32_t stage) const {
-        return at + B + stage * B_BYTES;
-    }
-    __device__ __forceinline__ uint64_t* barriers() const {
-        return reinterpret_cast<uint64_t*>(at + BARRIERS);
-    }
-    __device__ __forceinline__ uint64_t* a_full(uint32_t stage) const { return barriers() + stage; }
-    __device__ __forceinline__ uint64_t* a_free(uint32_t stage) const {
-        return barriers() + A_STAGES + stage;
-    }
-    __device__ __forceinline__ uint64_t* b_full(uint32_t stage) const {
-        return barriers() + 2 * A_STAGES + stage;
-    }
-    __device__ __forceinline__ uint64_t* b_free(uint32_t stage) const {
-        return barriers() + 2 * A_STAGES + B_STAGES + stage;
-    }
-    // Two of the epilogue.
-    __device__ __forceinline__ uint64_t* exchanges() const {
-        return barriers() + 2 * (A_STAGES + B_STAGES);
-    }
-
-    __device__ __forceinline__ void init() const {
-        if (threadIdx.x == 0) {
-            for (uint32_t i = 0; i < A_STAGES; i++) {
-                barrier_init(a_full(i), 1);
-                barrier_init(a_free(i), CONSUMERS);
-            }
-            for (uint32_t i = 0; i < B_STAGES; i++) {
-                barrier_init(b_full(i), 1);
-                barrier_init(b_free(i), CONSUMERS);
-            }
-            barrier_init(exchanges(), 1);
-            barrier_init(exchanges() + 1, 1);
-            barrier_init_done();
-        }
-    }
-};
-
-// The one thread that asks the copy engine.
-template <class Format, uint32_t SLABS>
-struct Producer {
-    using Memory = Stages<Format, SLABS>;
-    Memory memory;
-    Ring<Memory::A_STAGES> a;
-    Ring<Memory::B_STAGES> b;
-
-    __device__ __forceinline__ void produce(const Work& work, const Place& place) {
-        const uint32_t tiles = min(BLOCK_TILES, work.n_tiles - min(place.first_tile, work.n_tiles));
-        const uint8_t* units = work.weight + (size_t)place.first_tile * work.groups *
-                                                 Format::UNIT_BYTES;
-        for (uint32_t group = 0; group < work.groups; group++) {
-            uint64_t* full = memory.a_full(a.stage);
-            barrier_wait(memory.a_free(a.stage), a.parity ^ 1);
-            barrier_expect(full, tiles * Format::UNIT_BYTES);
-            for (uint32_t i = 0; i < tiles; i++) {
-                const uint8_t* unit = units + (size_t)(i * work.groups + group) *
-                                                  Format::UNIT_BYTES;
-                bulk_copy(memory.a(a.stage) + i * Format::UNIT_BYTES, unit, Format::UNIT_BYTES,
-                          full);
-            }
-            a.advance();
-#pragma unroll
-            for (uint32_t slab = 0; slab < SLABS; slab++) {
-                copy_slab(work, place.first_row + slab * SLAB_ROWS, group);
-            }
+    __device__ __forceinline__ void close() const {
+        if (warpgroup == 0) {
+            begin();
         }
     }
 
 private:
-    // Of a slab without rows the stage keeps what it had: nobody looks at the results.
-    __device__ __forceinline__ void copy_slab(const Work& work, uint32_t row, uint32_t group) {
-        uint64_t* full = memory.b_full(b.stage);
-        barrier_wait(memory.b_free(b.stage), b.parity ^ 1);
-        if (row < work.n_rows) {
-            barrier_expect(full, Memory::B_BYTES);
-            bulk_copy(memory.b(b.stage), work.packed + slab_at(row, group, work.groups),
-                      Memory::B_BYTES, full);
-        } else {
-            barrier_arrive(full);
-        }
-        b.advance();
-    }
+    // The epilogue has 1 and 2.
+    static constexpr uint32_t FIRST = 3;
 };
 
 // A warpgroup: total[slab][4 n + i] is the result of the matrix instruction for the n-th eight of
@@ -156,6 +42,7 @@ struct Consumer {
     Memory memory;
     Ring<Memory::A_STAGES> a;
     Ring<Memory::B_STAGES> b;
+    Turns turns;
     // The activations of stage 0 as an operand.
     uint64_t first_b = operand(shared_address(memory.b(0)), SLAB_TILE);
 
@@ -226,7 +113,7 @@ private:
     }
 
     // f16: a chain over the whole group. The operands of the next group replace those of each half
-    // of the last chain when it is done; after the last group nobody uses what is loaded.
+    // of the last chain when it is done.
     __device__ __forceinline__ void plain(const Work& work, float (&total)[SLABS][HELD]) {
         float part[HELD] = {};
         uint32_t fragment[STEPS][4];
@@ -244,10 +131,8 @@ private:
                 wgmma_begin();
                 multiply(operand_b(), 0, fragment, part);
                 multiply(operand_b(), STEPS / 2, fragment, part);
-                if (slab + 1 == SLABS) {
-                    if (group + 1 < work.groups) {
-                        barrier_wait(memory.a_full(a.stage), a.parity);
-                    }
+                if (slab + 1 == SLABS && group + 1 < work.groups) {
+                    barrier_wait(memory.a_full(a.stage), a.parity);
                     wgmma_wait<1>();
                     load_steps(0, fragment);
                     wgmma_wait<0>();
@@ -325,10 +210,12 @@ private:
             barrier_wait(memory.b_full(b.stage), b.parity);
             pin(product);
             pin(minima);
+            turns.begin();
             wgmma_begin();
             wgmma(minima, of_minima, operand_after(first_sums, b.stage * Memory::B_BYTES), 0);
             multiply(operand_b(), 0, fragment, product);
             multiply(operand_b(), STEPS / 2, fragment, product);
+            turns.end();
             wgmma_wait<0>();
             pin(product);
             pin(minima);
@@ -376,8 +263,8 @@ private:
                     a.advance();
                     if (group + 1 < work.groups) {
                         barrier_wait(memory.a_full(a.stage), a.parity);
+                        decode(unit(), 0, fragment[0]);
                     }
-                    decode(unit(), 0, fragment[0]);
                 }
                 const float4* sums =
                     reinterpret_cast<const float4*>(side(slab, SUMS) + block * SLAB_ROWS);

@@ -109,6 +109,11 @@ static __device__ __forceinline__ void named_sync(uint32_t barrier, uint32_t thr
     asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
+// Arrives there, and goes on.
+static __device__ __forceinline__ void named_arrive(uint32_t barrier, uint32_t threads) {
+    asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
 template <uint32_t COUNT>
 static __device__ __forceinline__ void take_registers() {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
