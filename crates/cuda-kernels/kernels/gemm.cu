@@ -114,10 +114,12 @@ static __device__ __forceinline__ void multiply(const Work& work, uint32_t first
             b[n][step][1] = words[step * 64 + 32];
         }
     }
-    uint32_t b_sums[EIGHTS];
+    uint32_t b_sums[EIGHTS] = {};
+    if constexpr (Format::Scales::IN_OPERAND && Format::Scales::HAS_MINIMA) {
 #pragma unroll
-    for (uint32_t n = 0; n < EIGHTS; n++) {
-        b_sums[n] = load_word(slab + SLAB_SPLIT + (row + n * 8) * 16 + lane * 4);
+        for (uint32_t n = 0; n < EIGHTS; n++) {
+            b_sums[n] = load_word(slab + SLAB_SPLIT + (row + n * 8) * 16 + lane * 4);
+        }
     }
     const float* sums = reinterpret_cast<const float*>(slab + SLAB_SUMS16) + row;
     const auto sum = [sums, lane](uint32_t n, uint32_t run, uint32_t e) {

@@ -129,7 +129,7 @@ struct Matvec : BlockWork {
             }
         }
         uint32_t b_sums[N] = {};
-        if constexpr (Format::Scales::IN_OPERAND) {
+        if constexpr (Format::Scales::IN_OPERAND && Format::Scales::HAS_MINIMA) {
             load_splits<N>(n_rows, shared, kept, b_sums);
         }
         const uint32_t offset = kept_here(self.unit) * Format::UNIT_BYTES;

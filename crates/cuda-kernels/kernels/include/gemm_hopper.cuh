@@ -202,34 +202,45 @@ private:
             const auto words = Quants::load(unit(), lane);
             barrier_arrive(memory.a_free(a.stage));
             a.advance();
-            scales.minima_operand(lane, of_minima);
+            if constexpr (Scales::HAS_MINIMA) {
+                scales.minima_operand(lane, of_minima);
+            }
 #pragma unroll
             for (uint32_t step = 0; step < STEPS; step++) {
-                Quants::fragment(words, step, scales.factors(step / 2), fragment[step]);
+                Quants::fragment(words, step, scales.factors(step / CHAIN_STEPS), fragment[step]);
             }
             barrier_wait(memory.b_full(b.stage), b.parity);
             pin(product);
             pin(minima);
             turns.begin();
             wgmma_begin();
-            wgmma(minima, of_minima, operand_after(first_sums, b.stage * Memory::B_BYTES), 0);
+            if constexpr (Scales::HAS_MINIMA) {
+                const uint64_t sums = operand_after(first_sums, b.stage * Memory::B_BYTES);
+                wgmma(minima, of_minima, sums, 0);
+            }
             multiply(operand_b(), 0, fragment, product);
             multiply(operand_b(), STEPS / 2, fragment, product);
             turns.end();
             wgmma_wait<0>();
             pin(product);
             pin(minima);
-            const float scale[2] = {scales.group_scale(0), scales.group_scale(1)};
-            const float minimum[2] = {scales.group_minimum(0), scales.group_minimum(1)};
 #pragma unroll
             for (uint32_t i = 0; i < HELD; i++) {
-                const uint32_t half = i / 2 % 2;
-                product[i] = __fmaf_rn(scale[half], product[i], mul(minimum[half], minima[i]));
+                product[i] = scaled(scales, i / 2 % 2, product[i], minima[i]);
             }
             add_scaled(side(memory.b(b.stage), SLAB_SCALES), product, total);
             barrier_arrive(memory.b_free(b.stage));
             b.advance();
         }
+    }
+
+    static __device__ __forceinline__ float scaled(const Scales& scales, uint32_t half,
+                                                   float product, float minimum) {
+        if constexpr (Scales::HAS_MINIMA) {
+            return __fmaf_rn(scales.group_scale(half), product,
+                             mul(scales.group_minimum(half), minimum));
+        }
+        return mul(scales.group_scale(half), product);
     }
 
     // Other quants: a chain over each block, and meanwhile the next block is decoded.

@@ -56,6 +56,32 @@ struct BlockFactors {
     }
 };
 
+// Quants minus 32 times the scale of their block, a whole number of -128 .. 127 of which 128 more
+// are stored: of products above 2048 the twelfth bit is rounded, to even. Places as above.
+struct SignedFactors {
+    uint32_t factor[2], offset;
+
+    __device__ __forceinline__ SignedFactors(uint32_t first, uint32_t second, uint32_t byte) {
+        // 1024 + 128 + scale
+        const uint32_t select = 0x4040 + byte * 0x0101;
+        const uint32_t low = __byte_perm(first, 0x64, select);
+        const uint32_t high = __byte_perm(second, 0x64, select);
+        factor[0] = fma_halves(low, both_power(0), both_minus(1024 + 128));
+        factor[1] = fma_halves(high, both_power(4), both_minus(64 + 8));
+        offset = fma_halves(factor[1], both_minus(1024 + 16 * 32), 0);
+    }
+
+    template <uint32_t AT>
+    __device__ __forceinline__ uint32_t value(uint32_t bits, uint32_t) const {
+        static_assert(AT == 0 || AT == 4, "where quants of four low bits stand");
+        if constexpr (AT == 0) {
+            // The offset alone would be rounded.
+            return fma_halves(fma_halves(bits, both_power(0), both_minus(1024 + 32)), factor[0], 0);
+        }
+        return fma_halves(bits, factor[1], offset);
+    }
+};
+
 static __device__ __forceinline__ uint4 load_16(const uint8_t* at) {
     return *reinterpret_cast<const uint4*>(at);
 }
@@ -211,4 +237,19 @@ struct SignedScales {
         return mul(factor, byte_value(word, block % 4, 128.0f));
     }
     __device__ __forceinline__ float minimum(uint32_t, uint32_t) const { return 0.0f; }
+};
+
+// The same with the scales IN_OPERAND.
+struct SignedScalesInOperand : SignedScales {
+    static constexpr bool IN_OPERAND = true;
+
+    __device__ __forceinline__ SignedScalesInOperand(const uint8_t* at, uint32_t g)
+        : SignedScales(at, g) {}
+
+    __device__ __forceinline__ float group_scale(uint32_t half) const {
+        return half_bits(d >> half * 16 & 0xffff);
+    }
+    __device__ __forceinline__ SignedFactors factors(uint32_t block) const {
+        return SignedFactors(word_of(bytes, block / 4), word_of(bytes, 2 + block / 4), block % 4);
+    }
 };

@@ -224,4 +224,4 @@ using PackedQ2K = Packed<8, Quants<2, 0, 0>, NibbleScalesMinima>;
 using PackedQ3K = Packed<9, Quants<2, 1, 4>, SignedScales>;
 using PackedQ4K = Packed<10, Quants<4, 0, 0>, SuperScalesMinima>;
 using PackedQ5K = Packed<11, Quants<4, 1, 0>, SuperScalesMinima>;
-using PackedQ6K = Packed<12, Quants<4, 2, 32>, SignedScales>;
+using PackedQ6K = Packed<12, Quants<4, 2, 32>, SignedScalesInOperand>;

@@ -74,18 +74,21 @@ static __device__ __forceinline__ void chain_product(const uint8_t* unit, uint32
                                                      const uint32_t (&b)[N][STEPS][2],
                                                      const uint32_t (&b_sums)[N],
                                                      float (&part)[N][4]) {
+    using Scales = typename Format::Scales;
     const auto words = Format::Quants::load(unit, lane);
-    const auto scales = Format::scales(unit, lane);
+    const Scales scales = Format::scales(unit, lane);
     float minima[N][4];
     uint32_t a[4];
-    scales.minima_operand(lane, a);
+    if constexpr (Scales::HAS_MINIMA) {
+        scales.minima_operand(lane, a);
 #pragma unroll
-    for (uint32_t n = 0; n < N; n++) {
-        mma_from_zero(minima[n], a, {b_sums[n], 0});
+        for (uint32_t n = 0; n < N; n++) {
+            mma_from_zero(minima[n], a, {b_sums[n], 0});
+        }
     }
 #pragma unroll
     for (uint32_t step = 0; step < STEPS; step++) {
-        Format::Quants::fragment(words, step, scales.factors(step / 2), a);
+        Format::Quants::fragment(words, step, scales.factors(step / Scales::BLOCK_STEPS), a);
 #pragma unroll
         for (uint32_t n = 0; n < N; n++) {
             if (step == 0) {
@@ -99,7 +102,11 @@ static __device__ __forceinline__ void chain_product(const uint8_t* unit, uint32
     for (uint32_t i = 0; i < N * 4; i++) {
         const uint32_t half = i / 2 % 2;
         float& to = part[i / 4][i % 4];
-        to = __fmaf_rn(scales.group_scale(half), to,
-                       mul(scales.group_minimum(half), minima[i / 4][i % 4]));
+        if constexpr (Scales::HAS_MINIMA) {
+            to = __fmaf_rn(scales.group_scale(half), to,
+                           mul(scales.group_minimum(half), minima[i / 4][i % 4]));
+        } else {
+            to = mul(scales.group_scale(half), to);
+        }
     }
 }
