@@ -1,12 +1,14 @@
 //! Packed weights times packed rows: right, and the same bits in any batch.
 
 use cuda_kernels::launch::{
-    Epilogue, Gemm, GemmSwiglu, PackSource, PackedWeight, RowOrder, packed_rows_bytes,
+    Epilogue, Gemm, GemmSwiglu, Matvec, MatvecEpilogue, PackSource, PackedWeight, RowOrder,
+    packed_rows_bytes,
 };
-use cuda_kernels::{Buffer, Kernels, WeightType};
+use cuda_kernels::{Buffer, Kernels, WeightType, f16};
 
 use super::blocks::{random_rows, value};
 use super::pack_rows::pack;
+use super::repack::{packed, packed_types};
 use super::support::{Guarded, Random, assert_close, assert_same, kernels};
 
 /// Rows of a weight in units, packed on the host: f16, or quants with a scale for each 32.
@@ -111,6 +113,34 @@ impl Case {
         }
     }
 
+    /// Packed by the device; some minima of K-quants are too large for the usual operand.
+    fn repacked(
+        kernels: &Kernels,
+        weight_type: WeightType,
+        [row_len, n_outputs]: [usize; 2],
+    ) -> Self {
+        let mut random = Random((row_len * 1000 + n_outputs) as u64);
+        let mut bytes = random_rows(weight_type, n_outputs, row_len, &mut random);
+        if matches!(weight_type, WeightType::Q4K | WeightType::Q5K) {
+            for (i, block) in bytes.chunks_exact_mut(weight_type.block_bytes()).enumerate() {
+                let minimum = [16.0, 17.0, -3000.0, 0.0][i / 3 % 4];
+                if i % 3 == 0 {
+                    block[2..4].copy_from_slice(&f16::from_f32(minimum).to_le_bytes());
+                }
+            }
+        }
+        let order = RowOrder::Plain;
+        let units = packed(kernels, weight_type, [n_outputs, row_len], order, &bytes);
+        Self {
+            weight_type,
+            row_len,
+            n_outputs,
+            order,
+            units,
+            bytes,
+        }
+    }
+
     fn paired(kernels: &Kernels, weight_type: WeightType, [row_len, ffn]: [usize; 2]) -> Self {
         let mut case = Self::new(kernels, weight_type, [row_len, 2 * ffn]);
         let row_bytes = weight_type.row_bytes(row_len).unwrap();
@@ -144,6 +174,26 @@ impl Case {
         let x = kernels.device().upload(x).unwrap();
         let packed = pack(kernels, PackSource::Rows(x.view()), n_rows, self.row_len);
         kernels.device().upload(&packed).unwrap()
+    }
+
+    /// By the kernel for few rows.
+    fn run_few(&self, kernels: &Kernels, x: &[f32]) -> Vec<f32> {
+        let n_rows = x.len() / self.row_len;
+        let x = kernels.device().upload(x).unwrap();
+        let zeros = vec![0.0; n_rows * self.n_outputs];
+        let mut out = Guarded::with(kernels.device(), &zeros);
+        let launch = Matvec {
+            stack: &[self.weight()],
+            norm: None,
+            x: x.view(),
+            out: out.buffer.view_mut(),
+            n_rows,
+            out_width: self.n_outputs,
+            epilogue: MatvecEpilogue::Store,
+            is_chained: false,
+        };
+        launch.launch(kernels).unwrap();
+        out.read()
     }
 
     /// Columns in all are three more than outputs; the first is the second column.
@@ -212,6 +262,23 @@ fn every_size_gives_the_bits_of_single_rows() {
                 let expected = &together[start * n_outputs..][..n_rows * n_outputs];
                 assert_same(&alone, expected, &format!("{weight_type:?}, {n_rows} rows"));
             }
+        }
+    }
+}
+
+#[test]
+fn every_format_has_the_bits_of_the_kernel_for_few_rows() {
+    let Some(kernels) = kernels() else { return };
+    for weight_type in packed_types() {
+        let row_len = 768;
+        let case = Case::repacked(&kernels, weight_type, [row_len, 150]);
+        let x = Random(13).with_outliers(140 * row_len);
+        let many = case.run(&kernels, &x, Epilogue::Store);
+        case.check(&x, &many);
+        for (first, n_rows) in [(0, 1), (131, 1), (136, 4), (3, 16)] {
+            let few = case.run_few(&kernels, &x[first * row_len..][..n_rows * row_len]);
+            let expected = &many[first * 150..][..n_rows * 150];
+            assert_same(&few, expected, &format!("{weight_type:?}, {n_rows} rows"));
         }
     }
 }
