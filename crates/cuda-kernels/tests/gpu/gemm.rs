@@ -122,7 +122,10 @@ impl Case {
         let mut random = Random((row_len * 1000 + n_outputs) as u64);
         let mut bytes = random_rows(weight_type, n_outputs, row_len, &mut random);
         if matches!(weight_type, WeightType::Q4K | WeightType::Q5K) {
-            for (i, block) in bytes.chunks_exact_mut(weight_type.block_bytes()).enumerate() {
+            for (i, block) in bytes
+                .chunks_exact_mut(weight_type.block_bytes())
+                .enumerate()
+            {
                 let minimum = [16.0, 17.0, -3000.0, 0.0][i / 3 % 4];
                 if i % 3 == 0 {
                     block[2..4].copy_from_slice(&f16::from_f32(minimum).to_le_bytes());
