@@ -5,6 +5,7 @@
 // ring of stages and work on them at their own pace: a stage is full when every thread's copies
 // have come, and empty when every warp has its sums.
 
+#include "chain.cuh"
 #include "prefill_hopper.cuh"
 
 static constexpr uint32_t STAGES = 4, AHEAD = 2, WARPS = 8;
@@ -187,6 +188,8 @@ template <class S>
 static __device__ __forceinline__ void attend(const Args& args) {
     using Memory = Stages<S>;
     extern __shared__ __align__(1024) uint4 shared[];
+    chain_release();
+    chain_wait();
     const Place place(args);
     const Memory stages(shared);
     const uint32_t first_tile = visible_start(place.first_position, args.window) / TILE;

@@ -7,6 +7,7 @@
 // wrote them in the other order, and what it wrote last is still in the cache. Values pass through
 // shared memory, so that those of neighbouring positions are written together.
 
+#include "chain.cuh"
 #include "convert.cuh"
 #include "kv_cache.cuh"
 #include "reduce.cuh"
@@ -280,6 +281,8 @@ struct Values {
 // The block's rows of a head, the last for blocks 0.
 template <bool IN_PLACE>
 static __device__ __forceinline__ void work(const Args& args) {
+    chain_release();
+    chain_wait();
     __shared__ uint32_t words[CHANNELS * Values::STRIDE];
     const uint32_t first_row = blockIdx.x * ROWS, n_turned = args.n_heads + args.n_kv_heads;
     const uint32_t head = n_turned + args.n_kv_heads - 1 - blockIdx.y;

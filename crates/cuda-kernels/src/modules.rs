@@ -183,7 +183,8 @@ impl Kernels {
         let sample = module!("sample", "80", "90");
         let decode = module!("attention_decode", "80", "90");
         let prefill = module!("attention_prefill");
-        let append = module!("rope_append");
+        let pack = module!("pack_rows", "80", "90");
+        let append = module!("rope_append", "80", "90");
         Ok(Self {
             device: device.clone(),
             add_in_place: load.kernel(module!("add_in_place"), "add_in_place")?,
@@ -227,9 +228,9 @@ impl Kernels {
                     ],
                 )?),
             },
-            pack_rows: load.kernel(module!("pack_rows"), "pack_rows")?,
-            pack_rows_norm: load.kernel(module!("pack_rows"), "pack_rows_norm")?,
-            pack_rows_swiglu: load.kernel(module!("pack_rows"), "pack_rows_swiglu")?,
+            pack_rows: load.kernel(pack, "pack_rows")?,
+            pack_rows_norm: load.kernel(pack, "pack_rows_norm")?,
+            pack_rows_swiglu: load.kernel(pack, "pack_rows_swiglu")?,
             read_bandwidth: load.kernel(module!("read_bandwidth"), "read_bandwidth")?,
             repack: load.kernels(module!("repack"), per_packed_type!("repack_", ""))?,
             rms_norm: load.kernel(module!("rms_norm"), "rms_norm")?,

@@ -70,9 +70,9 @@ impl AttentionPrefill<'_> {
         let shape = HeadShape::of(heads.head_dim);
         let wide = WIDE_DIMS.iter().position(|&dim| dim == heads.head_dim);
         let launch = match wide.zip(kernels.attention_prefill_wide) {
-            Some((index, wide)) => {
-                Launch::new(kernels, wide[index]).shared(wide_shared_bytes(heads.head_dim))
-            }
+            Some((index, wide)) => Launch::new(kernels, wide[index])
+                .shared(wide_shared_bytes(heads.head_dim))
+                .chained(),
             None => shape
                 .launch(kernels, &kernels.attention_prefill, heads.head_dim)?
                 .shared(shared_bytes(shape.dim)),

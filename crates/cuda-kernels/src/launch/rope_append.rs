@@ -89,7 +89,7 @@ impl RopeAppend<'_> {
         } else {
             kernels.append
         };
-        let launch = Launch::new(kernels, kernel);
+        let launch = Launch::new(kernels, kernel).chained();
         let heads = self.heads;
         let n_rows = launch.dim("n_rows", self.n_rows)?;
         let [n_heads, n_kv_heads, head_dim] = launch.heads(&heads)?;
