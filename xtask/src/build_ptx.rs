@@ -46,7 +46,14 @@ const HOPPER_ALONE: Target = Target {
     assemble_for: &["sm_90a"],
 };
 /// Stems of the sources that are also compiled for [`NEWER`].
-const ALSO_NEWER: &[&str] = &["argmax", "attention_decode", "matvec", "sample"];
+const ALSO_NEWER: &[&str] = &[
+    "argmax",
+    "attention_decode",
+    "matvec",
+    "pack_rows",
+    "rope_append",
+    "sample",
+];
 /// The PTX version that the kernels need: drivers of CUDA 12.0 know it.
 const PTX_VERSION: &str = "8.0";
 

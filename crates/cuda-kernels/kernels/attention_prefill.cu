@@ -1,4 +1,4 @@
-// Attention of the rows of prompts: Q in `qkv` is turned already, K and V are in the cache.
+// Attention of the rows of prompts: K and V are in the cache, Q is turned here if it is not yet.
 //
 // The arithmetic is that of attention.cuh. One block of threads per query head and tile of rows,
 // which stand in one sequence at neighbouring positions; a warp has 16 of them. Keys and
@@ -107,14 +107,16 @@ static __device__ __forceinline__ void attend(const Args& args) {
 #define ATTENTION_PREFILL(name, ...)                                                              \
     extern "C" __global__ void                                                                    \
     __launch_bounds__(Shape<__VA_ARGS__>::THREADS, Shape<__VA_ARGS__>::MIN_BLOCKS)                \
-        attention_prefill_##name(const float* qkv, const __half* keys, const __half* values,      \
-                                 const uint32_t* positions, const uint32_t* row_tables,           \
-                                 const uint32_t* block_tables, const uint2* tiles, float* out,    \
-                                 uint32_t n_heads, uint32_t n_kv_heads, uint32_t head_dim,        \
-                                 uint32_t window, float scale) {                                  \
-        attend<Shape<__VA_ARGS__>>(Args{qkv, keys, values, positions, row_tables, block_tables,   \
-                                        tiles, out, n_heads, n_kv_heads, head_dim, window,        \
-                                        scale});                                                  \
+        attention_prefill_##name(                                                                 \
+            const float* qkv, const __half* keys, const __half* values,                           \
+            const uint32_t* positions, const uint32_t* row_tables,                                \
+            const uint32_t* block_tables, const uint2* tiles, float* out, uint32_t n_heads,       \
+            uint32_t n_kv_heads, uint32_t head_dim, uint32_t window, float scale,                 \
+            const float* cos_table, const float* sin_table, uint32_t n_pairs,                     \
+            uint32_t adjacent) {                                                                  \
+        attend<Shape<__VA_ARGS__>>(Args{                                                          \
+            qkv, keys, values, positions, row_tables, block_tables, tiles, out, n_heads,          \
+            n_kv_heads, head_dim, window, scale, cos_table, sin_table, n_pairs, adjacent});       \
     }
 
 ATTENTION_PREFILL(64, 64, true, 8, 2)

@@ -15,6 +15,7 @@
 // next is copied. Tiles of rows are the inner loop: a weight is read once, and the activations
 // stay in the cache.
 
+#include "chain.cuh"
 #include "gemm_epilogue.cuh"
 #include "gemm_hopper.cuh"
 
@@ -44,7 +45,12 @@ static __device__ __forceinline__ void gemm(const Work& work, Epilogue epilogue)
     using Memory = Stages<Format, SLABS>;
     const Memory memory{shared_memory};
     memory.init();
+    chain_release();
     sync<CLUSTER>();
+    // Weights alone are copied before the launch before has ended.
+    if (threadIdx.x / WARP != CONSUMER_WARPS) {
+        chain_wait();
+    }
     constexpr uint32_t TILES = CLUSTER * BLOCK_TILES;
     const uint32_t row_tiles = (work.n_rows + Memory::ROWS - 1) / Memory::ROWS;
     const uint32_t n_places = (work.n_tiles + TILES - 1) / TILES * row_tiles;

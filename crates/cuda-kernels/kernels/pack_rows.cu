@@ -6,6 +6,7 @@
 // together.
 
 #include "activation.cuh"
+#include "chain.cuh"
 #include "row_norm.cuh"
 #include "silu.cuh"
 
@@ -113,8 +114,10 @@ static __device__ __forceinline__ void write_staged(const Place& place, uint8_t*
 
 // A block has some of the groups of its rows.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-    pack_rows(const float* __restrict__ x, uint8_t* __restrict__ packed, uint32_t n_rows,
-              uint32_t width, uint32_t log_rows) {
+    pack_rows(const float* x, uint8_t* __restrict__ packed, uint32_t n_rows, uint32_t width,
+              uint32_t log_rows) {
+    chain_release();
+    chain_wait();
     const Place place(n_rows, log_rows);
     const uint32_t first = blockIdx.y * place.batch();
     const float* from = x + (size_t)place.source() * width;
@@ -132,8 +135,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 
 // The same of silu(gate) * up.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-    pack_rows_swiglu(const float* __restrict__ gate_up, uint8_t* __restrict__ packed,
-                     uint32_t n_rows, uint32_t ffn, uint32_t log_rows) {
+    pack_rows_swiglu(const float* gate_up, uint8_t* __restrict__ packed, uint32_t n_rows,
+                     uint32_t ffn, uint32_t log_rows) {
+    chain_release();
+    chain_wait();
     const Place place(n_rows, log_rows);
     const uint32_t first = blockIdx.y * place.batch();
     const float* from = gate_up + (size_t)place.source() * 2 * ffn;
@@ -156,9 +161,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 
 // x * weight / sqrt(mean(x^2) + eps). A block has all the groups of its rows.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-    pack_rows_norm(const float* __restrict__ x, const float* __restrict__ weight,
+    pack_rows_norm(const float* x, const float* __restrict__ weight,
                    uint8_t* __restrict__ packed, uint32_t n_rows, uint32_t width, float eps,
                    uint32_t log_rows) {
+    chain_release();
+    chain_wait();
     const Place place(n_rows, log_rows);
     const uint32_t groups = groups_of(width), n_slots = place.batch();
     const float* from = x + (size_t)place.source() * width;

@@ -46,7 +46,7 @@ pub use packed::{PackedWeight, RowOrder};
 pub use read_bandwidth::ReadBandwidth;
 pub use repack::{Repack, RepackRows};
 pub use rms_norm::RmsNorm;
-pub use rope_append::{RopeAppend, RopePairing};
+pub use rope_append::{Rope, RopeAppend, RopePairing};
 pub use sample::{Sample, SampleParams, SampleResult, SampleState};
 pub use swiglu::Swiglu;
 

@@ -25,13 +25,15 @@ pub(crate) type PerPackedType = [Kernel; WeightType::ALL.len() - 2];
 pub struct Kernels {
     pub(crate) device: Device,
     pub(crate) add_in_place: Kernel,
+    /// Of [`RopeAppend`](crate::launch::RopeAppend), leaving its rows as they are.
+    pub(crate) append: Kernel,
     pub(crate) argmax: Kernel,
     pub(crate) attention_decode: PerHeadShape,
     /// For splits that are merged in clusters, where there are clusters.
     pub(crate) attention_decode_clustered: Option<PerHeadShape>,
     pub(crate) attention_prefill: PerHeadShape,
-    /// For heads of 64 channels, where the device has it.
-    pub(crate) attention_prefill_wide: Option<Kernel>,
+    /// For heads of 64, 96 and 128 channels, where the device has them.
+    pub(crate) attention_prefill_wide: Option<[Kernel; 3]>,
     pub(crate) count_non_finite: Kernel,
     pub(crate) embed: PerType,
     pub(crate) embed_packed: PerPackedType,
@@ -181,9 +183,12 @@ impl Kernels {
         let sample = module!("sample", "80", "90");
         let decode = module!("attention_decode", "80", "90");
         let prefill = module!("attention_prefill");
+        let pack = module!("pack_rows", "80", "90");
+        let append = module!("rope_append", "80", "90");
         Ok(Self {
             device: device.clone(),
             add_in_place: load.kernel(module!("add_in_place"), "add_in_place")?,
+            append: load.kernel(append, "append")?,
             argmax: load.kernel(module!("argmax", "80", "90"), "argmax")?,
             attention_decode: load.kernels(decode, per_head_shape!("attention_decode_", ""))?,
             attention_decode_clustered: match device.info().compute_capability {
@@ -193,12 +198,14 @@ impl Kernels {
                 }
             },
             attention_prefill: load.kernels(prefill, per_head_shape!("attention_prefill_", ""))?,
-            attention_prefill_wide: load
-                .optional_kernels(
-                    module!("attention_prefill_sm90a", "90a"),
-                    ["attention_prefill_64_wide"],
-                )?
-                .map(|[wide]| wide),
+            attention_prefill_wide: load.optional_kernels(
+                module!("attention_prefill_sm90a", "90a"),
+                [
+                    "attention_prefill_64_wide",
+                    "attention_prefill_96_wide",
+                    "attention_prefill_128_wide",
+                ],
+            )?,
             count_non_finite: load.kernel(module!("count_non_finite"), "count_non_finite")?,
             embed: load.kernels(module!("embed"), per_type!("embed_", ""))?,
             embed_packed: load.kernels(module!("embed"), per_packed_type!("embed_packed_", ""))?,
@@ -221,13 +228,13 @@ impl Kernels {
                     ],
                 )?),
             },
-            pack_rows: load.kernel(module!("pack_rows"), "pack_rows")?,
-            pack_rows_norm: load.kernel(module!("pack_rows"), "pack_rows_norm")?,
-            pack_rows_swiglu: load.kernel(module!("pack_rows"), "pack_rows_swiglu")?,
+            pack_rows: load.kernel(pack, "pack_rows")?,
+            pack_rows_norm: load.kernel(pack, "pack_rows_norm")?,
+            pack_rows_swiglu: load.kernel(pack, "pack_rows_swiglu")?,
             read_bandwidth: load.kernel(module!("read_bandwidth"), "read_bandwidth")?,
             repack: load.kernels(module!("repack"), per_packed_type!("repack_", ""))?,
             rms_norm: load.kernel(module!("rms_norm"), "rms_norm")?,
-            rope_append: load.kernel(module!("rope_append"), "rope_append")?,
+            rope_append: load.kernel(append, "rope_append")?,
             sample_pick: load.kernel(sample, "sample_pick")?,
             sample_scan: load.kernel(sample, "sample_scan")?,
             swiglu: load.kernel(module!("swiglu"), "swiglu")?,

@@ -2,8 +2,10 @@
 //
 // A kernel of the chain fetches what no kernel before it writes (weights), calls
 // `chain_release()`, then `chain_wait()` in every thread, and only then reads or writes anything
-// else. It must be launched with the attribute that allows it. Before compute capability 9.0, and
-// in a launch without that attribute, both calls do nothing.
+// else. Threads that do nothing but fetch weights need not wait. It must be launched with the
+// attribute that allows it. Before compute capability 9.0, and in a launch without that attribute,
+// both calls do nothing. What the launch before writes is no `const __restrict__`: the compiler
+// may read such things early.
 #pragma once
 
 // Lets the next kernel of the stream start.

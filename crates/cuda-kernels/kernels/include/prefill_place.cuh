@@ -12,6 +12,9 @@ struct Args {
     float* out;
     uint32_t n_heads, n_kv_heads, head_dim, window;
     float scale;
+    // What queries are to be turned by, as in rope_append.cu; 0 pairs if they are already.
+    const float *cos_table, *sin_table;
+    uint32_t n_pairs, adjacent;
 };
 
 // Heads of `N` channels, or with `EXACTLY` false of at most so many: the rest are zeros.

@@ -2,8 +2,82 @@
 #pragma once
 
 #include "prefill_place.cuh"
+#include "rope.cuh"
 
 static constexpr uint32_t TILE_PARTS = TILE / 8, BLOCK_PARTS = BLOCK_POSITIONS / 8;
+
+// The channels that a lane has of the rows g (0) and g + 8 (1) of its warp's queries, two of each
+// half step, turned by the rows' positions.
+template <class S>
+struct QueryChannels {
+    static constexpr uint32_t HALF_STEPS = 2 * S::STEPS;
+    const Args& args;
+    const Place& place;
+    float2 of[2][HALF_STEPS];
+
+    __device__ __forceinline__ QueryChannels(const Args& a, const Place& p) : args(a), place(p) {
+#pragma unroll
+        for (uint32_t i = 0; i < 2 * HALF_STEPS; i++) {
+            of[i % 2][i / 2] = read(i % 2, Query<S::STEPS>::channel(i / 2));
+        }
+        if (args.n_pairs > 0 && args.adjacent) {
+            turn_adjacent(0), turn_adjacent(1);
+        } else if (args.n_pairs > 0) {
+            turn_halves(0), turn_halves(1);
+        }
+    }
+
+private:
+    __device__ __forceinline__ float2 read(uint32_t half, uint32_t channel) const {
+        const uint32_t head_dim = S::dim(args), row = place.row(half);
+        const size_t width = (size_t)(args.n_heads + 2 * args.n_kv_heads) * head_dim;
+        const float* from =
+            args.qkv + (place.first_row + row) * width + place.head * head_dim + channel;
+        if (row >= place.n_rows) {
+            return make_float2(0.0f, 0.0f);
+        }
+        if (S::IS_EXACT) {
+            return *reinterpret_cast<const float2*>(from);
+        }
+        return make_float2(channel < head_dim ? from[0] : 0.0f,
+                           channel + 1 < head_dim ? from[1] : 0.0f);
+    }
+
+    // Where the angles of a row begin; of one that does not exist, those of the last.
+    __device__ __forceinline__ size_t angles(uint32_t half) const {
+        const uint32_t row = min(place.row(half), place.n_rows - 1);
+        return (size_t)(place.first_position + row) * args.n_pairs;
+    }
+
+    __device__ __forceinline__ void turn_adjacent(uint32_t half) {
+        const float *cos = args.cos_table + angles(half), *sin = args.sin_table + angles(half);
+#pragma unroll
+        for (uint32_t i = 0; i < HALF_STEPS; i++) {
+            const uint32_t pair = Query<S::STEPS>::channel(i) / 2;
+            const uint32_t at = min(pair, args.n_pairs - 1);
+            const float2 x = of[half][i];
+            const float a = turned_first(x.x, x.y, cos[at], sin[at]);
+            const float b = turned_second(x.x, x.y, cos[at], sin[at]);
+            of[half][i] = pair < args.n_pairs ? make_float2(a, b) : x;
+        }
+    }
+
+    // All channels turn: this lane has both of each pair.
+    __device__ __forceinline__ void turn_halves(uint32_t half) {
+        const float *cos = args.cos_table + angles(half), *sin = args.sin_table + angles(half);
+#pragma unroll
+        for (uint32_t i = 0; i < S::STEPS; i++) {
+            const uint32_t pair = Query<S::STEPS>::channel(i);
+            const float2 c = *reinterpret_cast<const float2*>(cos + pair);
+            const float2 s = *reinterpret_cast<const float2*>(sin + pair);
+            const float2 a = of[half][i], b = of[half][i + S::STEPS];
+            of[half][i] = make_float2(turned_first(a.x, b.x, c.x, s.x),
+                                      turned_first(a.y, b.y, c.y, s.y));
+            of[half][i + S::STEPS] = make_float2(turned_second(a.x, b.x, c.x, s.x),
+                                                 turned_second(a.y, b.y, c.y, s.y));
+        }
+    }
+};
 
 // Queries as fragments, in registers or where only this thread looks.
 template <class S>
@@ -14,20 +88,9 @@ struct Queries {
 
     __device__ __forceinline__ Queries(const Args& args, const Place& place, uint4* shared)
         : own(shared + threadIdx.x) {
-        const uint32_t head_dim = S::dim(args);
-        const size_t width = (size_t)(args.n_heads + 2 * args.n_kv_heads) * head_dim;
-        const float* first = args.qkv + place.first_row * width + place.head * head_dim;
+        const QueryChannels<S> channels(args, place);
         const auto load = [&](uint32_t half, uint32_t half_step) {
-            const uint32_t row = place.row(half), channel = Query<S::STEPS>::channel(half_step);
-            const float* from = first + row * width + channel;
-            if (row >= place.n_rows) {
-                return make_float2(0.0f, 0.0f);
-            }
-            if (S::IS_EXACT) {
-                return *reinterpret_cast<const float2*>(from);
-            }
-            return make_float2(channel < head_dim ? from[0] : 0.0f,
-                               channel + 1 < head_dim ? from[1] : 0.0f);
+            return channels.of[half][half_step];
         };
         const Query<S::STEPS> query(load, args.scale);
         units[0] = query.first.up, units[1] = query.second.up;
@@ -115,8 +178,14 @@ struct Sums {
 template <class S>
 static __device__ __forceinline__ void find_weights(const Place& place, uint32_t tile,
                                                     const float (&units)[2],
-                                                    Scores<TILE_PARTS>& scores, Sums<S>& sums,
+                                                    const Scores<TILE_PARTS>& of_all,
+                                                    Sums<S>& sums,
                                                     Weights<TILE_PARTS / 2>& weights) {
+    Scores<TILE_PARTS> scores;
+#pragma unroll
+    for (uint32_t i = 0; i < 4 * TILE_PARTS; i++) {
+        scores[i / 4][i % 4] = of_all[i / 4][i % 4];
+    }
     const uint32_t first = tile * TILE;
     const bool is_whole = first + TILE <= place.warp_first() + 1 &&
                           first >= visible_start(place.warp_last(), place.window);

@@ -1,7 +1,7 @@
 //! Attention of the rows of prompts.
 
 use super::head_shape::{HeadShape, score_scale};
-use super::{Heads, Launch, LaunchCost, Paging, floats, ptr, ptr_mut};
+use super::{Heads, Launch, LaunchCost, NULL, Paging, Rope, floats, ptr, ptr_mut};
 use crate::buffer::{View, ViewMut};
 use crate::driver::Arg;
 use crate::error::CudaError;
@@ -15,6 +15,8 @@ use crate::modules::Kernels;
 pub struct AttentionPrefill<'a> {
     /// `[n_rows][heads.qkv_width()]`; only Q is read.
     pub qkv: View<'a, f32>,
+    /// What Q is turned by first, if it is not yet; [`Rope::fits_attention`].
+    pub rope: Option<Rope<'a>>,
     /// Keys of this layer: `[n_blocks][n_kv_heads][BLOCK_POSITIONS][head_dim]`.
     pub keys: View<'a, half::f16>,
     /// Values of this layer: `[n_blocks][n_kv_heads][head_dim][BLOCK_POSITIONS]`.
@@ -66,11 +68,12 @@ impl AttentionPrefill<'_> {
     pub fn launch(self, kernels: &Kernels) -> Result<LaunchCost, CudaError> {
         let heads = self.heads;
         let shape = HeadShape::of(heads.head_dim);
-        let launch = match kernels.attention_prefill_wide {
-            Some(wide) if heads.head_dim == WIDE_DIM => {
-                Launch::new(kernels, wide).shared(WIDE_SHARED_BYTES)
-            }
-            _ => shape
+        let wide = WIDE_DIMS.iter().position(|&dim| dim == heads.head_dim);
+        let launch = match wide.zip(kernels.attention_prefill_wide) {
+            Some((index, wide)) => Launch::new(kernels, wide[index])
+                .shared(wide_shared_bytes(heads.head_dim))
+                .chained(),
+            None => shape
                 .launch(kernels, &kernels.attention_prefill, heads.head_dim)?
                 .shared(shared_bytes(shape.dim)),
         };
@@ -80,6 +83,15 @@ impl AttentionPrefill<'_> {
         let window = match self.window {
             Some(window) => launch.dim("window", window)?,
             None => 0,
+        };
+        let (cos, sin, [n_pairs, adjacent]) = match &self.rope {
+            Some(rope) => {
+                launch.require(rope.fits_attention(heads.head_dim), || {
+                    format!("{} pairs of channels in heads of {head_dim}", rope.n_pairs)
+                })?;
+                (ptr(rope.cos), ptr(rope.sin), rope.args(&launch, &heads)?)
+            }
+            None => (NULL, NULL, [0; 2]),
         };
         let q_width = heads.n_heads * heads.head_dim;
         launch.holds("qkv", self.qkv.len, &[self.n_rows, heads.qkv_width()])?;
@@ -111,16 +123,18 @@ impl AttentionPrefill<'_> {
             Arg::U32(head_dim),
             Arg::U32(window),
             Arg::F32(score_scale(heads.head_dim)),
+            cos,
+            sin,
+            Arg::U32(n_pairs),
+            Arg::U32(adjacent),
         ];
         let threads = 32 * warps(shape.dim) as u32;
         launch.run([n_heads, n_tiles, 1], threads, &args, cost)
     }
 }
 
-/// Channels of the heads that the kernel of compute capability 9.0 is for.
-const WIDE_DIM: usize = 64;
-/// Its shared memory: four tiles of keys and values, the sums of the tile of rows, and barriers.
-const WIDE_SHARED_BYTES: usize = 4 * 2 * TILE * WIDE_DIM * 2 + 128 * WIDE_DIM * 4 + 2 * 4 * 8;
+/// Channels of the heads that the kernels of compute capability 9.0 are for.
+const WIDE_DIMS: [usize; 3] = [64, 96, 128];
 /// Positions that are worked on together.
 const TILE: usize = 64;
 
@@ -148,6 +162,17 @@ fn shared_bytes(dim: usize) -> usize {
         97..=128 => 2 * tile,
         _ => tile + rows,
     }
+}
+
+/// The same for compute capability 9.0: four tiles, the keys in panels of 64 channels, and
+/// barriers.
+fn wide_shared_bytes(dim: usize) -> usize {
+    let tile = TILE * (dim.next_multiple_of(64) + dim) * size_of::<half::f16>();
+    let sums = match dim {
+        ..=96 => tile_rows(dim) * dim * size_of::<f32>(),
+        _ => 0,
+    };
+    4 * (tile + 2 * size_of::<u64>()) + sums
 }
 
 #[cfg(test)]

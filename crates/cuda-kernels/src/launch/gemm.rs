@@ -145,7 +145,7 @@ impl Gemm<'_> {
         let cost = cost(&weight, self.n_rows, floats(self.n_rows * outputs) as usize);
         match wide {
             Some(wide) => {
-                let launch = launch.shared(wide.shared_bytes(&weight));
+                let launch = launch.shared(wide.shared_bytes(&weight)).chained();
                 launch.run([wide.blocks, 1, 1], wide::THREADS, &args, cost)
             }
             None => launch.run(portable_grid(&dims), PORTABLE_THREADS, &args, cost),
@@ -216,7 +216,7 @@ impl GemmSwiglu<'_> {
             Arg::U32(dims.ffn),
             Arg::U32(u32::from(self.with_sums)),
         ];
-        let launch = launch.shared(wide.shared_bytes(&weight));
+        let launch = launch.shared(wide.shared_bytes(&weight)).chained();
         launch.run([wide.blocks, 1, 1], wide::THREADS, &args, cost)
     }
 

@@ -75,7 +75,7 @@ impl PackRows<'_> {
             PackSource::Norm { .. } => kernels.pack_rows_norm,
             PackSource::Swiglu(_) => kernels.pack_rows_swiglu,
         };
-        let launch = Launch::new(kernels, kernel);
+        let launch = Launch::new(kernels, kernel).chained();
         let n_rows = launch.dim("n_rows", self.n_rows)?;
         let width = launch.dim("width", self.width)?;
         holds_packed(&launch, "out", self.out.len, self.n_rows, self.width)?;
@@ -156,7 +156,9 @@ impl PackRows<'_> {
         let log_rows = if is_few { LOG_FEW_ROWS } else { LOG_ROWS };
         let squares = (groups << log_rows) * size_of::<f32>();
         let staged = (block_groups(log_rows) * STAGED_BYTES) as usize;
-        let launch = Launch::new(kernels, kernel).shared(staged + squares);
+        let launch = Launch::new(kernels, kernel)
+            .shared(staged + squares)
+            .chained();
         let n_rows = launch.dim("n_rows", self.n_rows)?;
         let args = [
             x,

@@ -6,7 +6,7 @@ use cuda_kernels::driver::fake::FakeDriver;
 use cuda_kernels::launch::{
     AddInPlace, Argmax, AttentionDecode, AttentionPrefill, BLOCK_POSITIONS, CountNonFinite,
     DecodeScratch, Embed, Epilogue, Gather, HeadNorm, HeadNorms, Heads, LaunchCost, Matmul, Paging,
-    ReadBandwidth, RmsNorm, RopeAppend, RopePairing, Sample, SampleParams, SampleResult,
+    ReadBandwidth, RmsNorm, Rope, RopeAppend, RopePairing, Sample, SampleParams, SampleResult,
     SampleState, Swiglu, Weight,
 };
 use cuda_kernels::{Buffer, CudaError, Device, Kernels, WeightType, f16};
@@ -170,7 +170,7 @@ fn row_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 6], CudaEr
     Ok([norm, gather, argmax, swiglu, count, add])
 }
 
-fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 2], CudaError> {
+fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 3], CudaError> {
     let (heads, n_rows) = (HEADS, ROWS);
     let norm = HeadNorm {
         qkv: b.out.view_mut(),
@@ -181,21 +181,25 @@ fn attention_ops(b: &mut Buffers, kernels: &Kernels) -> Result<[LaunchCost; 2], 
         n_rows,
     };
     let norm = norm.launch(kernels)?;
-    let paging = paging(&b.ids);
-    let rope = RopeAppend {
-        qkv: b.out.view_mut(),
-        cos: b.x.view(),
-        sin: b.x.view(),
-        n_pairs: 8,
-        pairing: RopePairing::Halves,
-        keys: b.keys.view_mut(),
-        values: b.values.view_mut(),
-        paging,
-        heads,
-        n_rows,
+    let mut rope = |in_place| {
+        let rope = RopeAppend {
+            qkv: b.out.view_mut(),
+            in_place,
+            rope: Rope {
+                cos: b.x.view(),
+                sin: b.x.view(),
+                n_pairs: 8,
+                pairing: RopePairing::Halves,
+            },
+            keys: b.keys.view_mut(),
+            values: b.values.view_mut(),
+            paging: paging(&b.ids),
+            heads,
+            n_rows,
+        };
+        rope.launch(kernels)
     };
-    let rope = rope.launch(kernels)?;
-    Ok([norm, rope])
+    Ok([norm, rope(true)?, rope(false)?])
 }
 
 /// Attention with heads of every width that has an entry point.
@@ -250,6 +254,7 @@ impl AttentionBuffers {
     pub(crate) fn prefill(&mut self) -> AttentionPrefill<'_> {
         AttentionPrefill {
             qkv: self.qkv.view(),
+            rope: None,
             keys: self.keys.view(),
             values: self.values.view(),
             paging: paging(&self.ids),

@@ -1,7 +1,7 @@
 //! Launches that do not fit are refused before the driver hears of them.
 
 use cuda_kernels::launch::{
-    Argmax, Epilogue, Gather, Heads, ReadBandwidth, RmsNorm, RopeAppend, RopePairing, Sample,
+    Argmax, Epilogue, Gather, Heads, ReadBandwidth, RmsNorm, Rope, RopeAppend, RopePairing, Sample,
     Swiglu,
 };
 use cuda_kernels::{CudaError, Kernels, WeightType};
@@ -139,10 +139,13 @@ fn rope_append_shapes() {
         move |kernels: &Kernels, b: &mut Buffers| {
             let launch = RopeAppend {
                 qkv: b.out.view_mut(),
-                cos: b.x.view(),
-                sin: b.x.view().range(0..sin_len)?,
-                n_pairs,
-                pairing: RopePairing::Adjacent,
+                in_place: true,
+                rope: Rope {
+                    cos: b.x.view(),
+                    sin: b.x.view().range(0..sin_len)?,
+                    n_pairs,
+                    pairing: RopePairing::Adjacent,
+                },
                 keys: b.keys.view_mut(),
                 values: b.values.view_mut(),
                 paging: paging(&b.ids),

@@ -1,7 +1,7 @@
 //! Attention of single rows with all that comes before it.
 
 use cuda_kernels::launch::{
-    AttentionDecode, AttentionPrefill, DecodeScratch, HeadNorm, HeadNorms, Heads, Paging,
+    AttentionDecode, AttentionPrefill, DecodeScratch, HeadNorm, HeadNorms, Heads, Paging, Rope,
     RopeAppend, RopePairing, prefill_tiles,
 };
 use cuda_kernels::{Buffer, Kernels};
@@ -22,9 +22,13 @@ struct Model {
 }
 
 impl Model {
-    fn new(kernels: &Kernels, heads: &Heads, pairing: RopePairing, has_norms: bool) -> Self {
+    fn new(
+        kernels: &Kernels,
+        heads: &Heads,
+        (pairing, n_pairs): (RopePairing, usize),
+        has_norms: bool,
+    ) -> Self {
         let (device, mut random) = (kernels.device(), Random(21));
-        let n_pairs = (heads.head_dim / 4).max(1);
         let mut upload = |len| device.upload(&random.floats(len)).unwrap();
         Self {
             cos: upload(N_POSITIONS * n_pairs),
@@ -75,8 +79,13 @@ impl Rows {
     }
 }
 
-/// Norm, RoPE and attention, each by its own launch.
-fn one_by_one(kernels: &Kernels, case: &Case, model: &Model, rows: &[usize]) -> Outcome {
+/// Norm, RoPE and attention, each by its own launch; if not `in_place`, attention turns Q.
+fn one_by_one(
+    kernels: &Kernels,
+    (case, model): (&Case, &Model),
+    rows: &[usize],
+    in_place: bool,
+) -> Outcome {
     let mut cache = case.upload(kernels);
     let mut on_device = Rows::new(kernels, case, rows);
     let mut out = Guarded::new(kernels.device(), out_len(case, rows));
@@ -92,12 +101,17 @@ fn one_by_one(kernels: &Kernels, case: &Case, model: &Model, rows: &[usize]) -> 
         };
         norm.launch(kernels).unwrap();
     }
-    let append = RopeAppend {
-        qkv: qkv.view_mut(),
+    let rope = Rope {
         cos: model.cos.view(),
         sin: model.sin.view(),
         n_pairs: model.n_pairs,
         pairing: model.pairing,
+    };
+    let in_place = in_place || !rope.fits_attention(case.heads.head_dim);
+    let append = RopeAppend {
+        qkv: qkv.view_mut(),
+        in_place,
+        rope,
         keys: cache.keys.view_mut(),
         values: cache.values.view_mut(),
         paging: on_device.paging(&cache.block_tables),
@@ -107,6 +121,7 @@ fn one_by_one(kernels: &Kernels, case: &Case, model: &Model, rows: &[usize]) -> 
     append.launch(kernels).unwrap();
     let attention = AttentionPrefill {
         qkv: qkv.view(),
+        rope: (!in_place).then_some(rope),
         keys: cache.keys.view(),
         values: cache.values.view(),
         paging: on_device.paging(&cache.block_tables),
@@ -188,32 +203,39 @@ fn out_len(case: &Case, rows: &[usize]) -> usize {
 
 #[test]
 fn one_launch_gives_the_bits_of_many() {
+    use RopePairing::{Adjacent, Halves};
     let Some(kernels) = kernels() else { return };
     let shapes = [
-        (14, 2, 64),
-        (4, 4, 96),
-        (3, 1, 80),
-        (18, 1, 128),
-        (2, 2, 256),
-        (2, 1, 20),
-        (4, 2, 33),
+        (14, 2, 64, Halves, 32),
+        (4, 4, 96, Adjacent, 24),
+        (4, 4, 96, Halves, 48),
+        (3, 1, 80, Halves, 20),
+        (3, 1, 80, Adjacent, 40),
+        (18, 1, 128, Halves, 64),
+        (8, 2, 128, Adjacent, 32),
+        (2, 2, 256, Halves, 128),
+        (2, 1, 20, Adjacent, 10),
+        (4, 2, 33, Halves, 8),
+        (2, 2, 32, Halves, 16),
     ];
-    for (i, (n_heads, n_kv_heads, head_dim)) in shapes.into_iter().enumerate() {
+    for (i, (n_heads, n_kv_heads, head_dim, pairing, n_pairs)) in shapes.into_iter().enumerate() {
         let heads = Heads {
             n_heads,
             n_kv_heads,
             head_dim,
         };
-        let pairing = [RopePairing::Halves, RopePairing::Adjacent][i % 2];
-        let model = Model::new(&kernels, &heads, pairing, i % 3 == 0);
+        let model = Model::new(&kernels, &heads, (pairing, n_pairs), i % 3 == 0);
         for window in [None, Some(300)] {
             let case = Case::new(heads, window, 22);
             for row in 0..case.positions.len() / 2 {
                 // One row of each sequence: rows of one would read what others write.
                 for rows in [vec![row], vec![row, case.positions.len() - 1 - row]] {
-                    let expected = one_by_one(&kernels, &case, &model, &rows);
+                    let name = format!("{heads:?} {window:?} {rows:?}");
                     let found = together(&kernels, &case, &model, &rows);
-                    found.assert_same(&expected, &format!("{heads:?} {window:?} {rows:?}"));
+                    for in_place in [true, false] {
+                        let expected = one_by_one(&kernels, (&case, &model), &rows, in_place);
+                        found.assert_same(&expected, &format!("{name}, in place: {in_place}"));
+                    }
                 }
             }
         }

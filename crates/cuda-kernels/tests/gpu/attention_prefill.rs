@@ -90,6 +90,7 @@ impl Case {
         let mut out = Guarded::new(device, rows.len() * q_width);
         let launch = AttentionPrefill {
             qkv: qkv.view(),
+            rope: None,
             keys: cache.keys.view(),
             values: cache.values.view(),
             paging: Paging {
@@ -204,7 +205,13 @@ fn a_row_alone_has_the_bits_of_a_row_in_a_batch() {
 #[test]
 fn chunks_of_any_size_give_the_same_bits() {
     let Some(kernels) = kernels() else { return };
-    for (head_dim, window) in [(64, None), (96, Some(100)), (33, None)] {
+    for (head_dim, window) in [
+        (64, None),
+        (96, Some(100)),
+        (96, None),
+        (128, None),
+        (33, None),
+    ] {
         let heads = Heads {
             n_heads: 4,
             n_kv_heads: 2,

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cuda_kernels::driver::Driver;
 use cuda_kernels::launch::{
-    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, RmsNorm, RopeAppend,
-    Swiglu,
+    AttentionPrefill, Embed, EmbedPacked, Gather, HeadNorm, MAX_HEAD_DIM, RmsNorm, Rope,
+    RopeAppend, Swiglu,
 };
 use cuda_kernels::{Buffer, Device, Kernels};
 use gguf::GgufFile;
@@ -294,10 +294,13 @@ impl Backend for CudaBackend {
         let paging = cache.tables.get_mut().of(&self.0.device, batch);
         let append = RopeAppend {
             qkv: qkv.values.view_mut(),
-            cos: rope.cos.view(),
-            sin: rope.sin.view(),
-            n_pairs: rope.n_pairs,
-            pairing: pairing(shape),
+            in_place: true,
+            rope: Rope {
+                cos: rope.cos.view(),
+                sin: rope.sin.view(),
+                n_pairs: rope.n_pairs,
+                pairing: pairing(shape),
+            },
             keys: cache.keys[layer].view_mut(),
             values: cache.values[layer].view_mut(),
             paging: paging.map_err(failed("rope_append"))?,
@@ -325,6 +328,7 @@ impl Backend for CudaBackend {
         let (paging, (tiles, n_tiles)) = step.map_err(failed("attention"))?;
         let attention = AttentionPrefill {
             qkv: qkv.values.view(),
+            rope: None,
             keys: cache.keys[layer].view(),
             values: cache.values[layer].view(),
             paging,

@@ -2,7 +2,7 @@
 
 use cuda_kernels::launch::{
     AttentionDecode, AttentionPrefill, DecodeScratch, EmbedPacked, Gather, GemmSwiglu, HeadNorm,
-    HeadNorms, Matvec, MatvecEpilogue, Norm, RopeAppend,
+    HeadNorms, Matvec, MatvecEpilogue, Norm, Rope, RopeAppend,
 };
 use cuda_kernels::{Buffer, View};
 
@@ -144,7 +144,7 @@ impl Pass<'_> {
         done(attention.launch(&self.backend.0.kernels), "attention")
     }
 
-    /// Attention of rows that may see each other: all are turned and appended first.
+    /// Attention of rows that may see each other: all are appended first.
     fn attend_together(
         &mut self,
         index: usize,
@@ -167,12 +167,17 @@ impl Pass<'_> {
         let tables = cache.tables.get_mut();
         let step = tables.with_tiles(&self.backend.0.device, batch);
         let (paging, (tiles, n_tiles)) = step.map_err(failed("attention"))?;
-        let append = RopeAppend {
-            qkv: scratch.qkv.view_mut(),
+        let rope = Rope {
             cos: self.rope.cos.view(),
             sin: self.rope.sin.view(),
             n_pairs: self.rope.n_pairs,
             pairing: pairing(&shape),
+        };
+        let turned_later = rope.fits_attention(shape.head_dim).then_some(rope);
+        let append = RopeAppend {
+            qkv: scratch.qkv.view_mut(),
+            in_place: turned_later.is_none(),
+            rope,
             keys: cache.keys[index].view_mut(),
             values: cache.values[index].view_mut(),
             paging,
@@ -182,6 +187,7 @@ impl Pass<'_> {
         done(append.launch(kernels), "rope_append")?;
         let attention = AttentionPrefill {
             qkv: scratch.qkv.view(),
+            rope: turned_later,
             keys: cache.keys[index].view(),
             values: cache.values[index].view(),
             paging,
