@@ -32,10 +32,29 @@ static __device__ constexpr uint32_t both_minus(uint32_t value) {
     return (half_of(value) | 0x8000) * BOTH_HALVES;
 }
 
+// The low or the high half of a register in both.
+static __device__ __forceinline__ uint32_t both(uint32_t halves, uint32_t is_high) {
+    uint32_t twice;
+    if (is_high) {
+        asm("{ .reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {h, h}; }"
+            : "=r"(twice)
+            : "r"(halves));
+    } else {
+        asm("{ .reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {l, l}; }"
+            : "=r"(twice)
+            : "r"(halves));
+    }
+    return twice;
+}
+
 // The quants times the scale of their block, a whole number of six bits: exact, being at most
 // 2048. Those of row g (`half` 0) stand from bit 0 on, those of row g + 8 from bit 4.
 struct BlockFactors {
     uint32_t factor[2], offset[2];
+
+    __device__ __forceinline__ BlockFactors(const uint32_t (&factor)[2],
+                                            const uint32_t (&offset)[2])
+        : factor{factor[0], factor[1]}, offset{offset[0], offset[1]} {}
 
     // The scales are byte `block` of a word of each row.
     __device__ __forceinline__ BlockFactors(uint32_t first, uint32_t second, uint32_t block) {
@@ -61,6 +80,9 @@ struct BlockFactors {
 struct SignedFactors {
     uint32_t factor[2], offset;
 
+    __device__ __forceinline__ SignedFactors(const uint32_t (&factor)[2], uint32_t offset)
+        : factor{factor[0], factor[1]}, offset(offset) {}
+
     __device__ __forceinline__ SignedFactors(uint32_t first, uint32_t second, uint32_t byte) {
         // 1024 + 128 + scale
         const uint32_t select = 0x4040 + byte * 0x0101;
@@ -79,6 +101,57 @@ struct SignedFactors {
             return fma_halves(fma_halves(bits, both_power(0), both_minus(1024 + 32)), factor[0], 0);
         }
         return fma_halves(bits, factor[1], offset);
+    }
+};
+
+// The same for all four blocks of a group, two to a register, blocks i and i + 2 in `factor[i]`:
+// half as many instructions.
+struct GroupFactors {
+    uint32_t factor[2][2], offset[2][2];
+
+    __device__ __forceinline__ GroupFactors(uint32_t first, uint32_t second) {
+#pragma unroll
+        for (uint32_t i = 0; i < 2; i++) {
+            const uint32_t low = (first >> i * 8 & 0x00ff00ff) | BOTH_1024;
+            const uint32_t high = (second >> i * 8 & 0x00ff00ff) | BOTH_1024;
+            factor[i][0] = fma_halves(low, both_power(0), both_minus(1024));
+            factor[i][1] = fma_halves(high, both_power(4), both_minus(64));
+            offset[i][0] = fma_halves(factor[i][0], both_minus(1024), 0);
+            offset[i][1] = fma_halves(factor[i][1], both_minus(1024), 0);
+        }
+    }
+
+    __device__ __forceinline__ BlockFactors of(uint32_t block) const {
+        const uint32_t i = block % 2, half = block / 2;
+        return {{both(factor[i][0], half), both(factor[i][1], half)},
+                {both(offset[i][0], half), both(offset[i][1], half)}};
+    }
+};
+
+// As `SignedFactors` for all eight blocks of a group: of each four, i and i + 2 in `factor[..][i]`.
+struct GroupSignedFactors {
+    uint32_t factor[2][2][2], offset[2][2];
+
+    __device__ __forceinline__ GroupSignedFactors(const uint4& bytes) {
+#pragma unroll
+        for (uint32_t j = 0; j < 4; j++) {
+            const uint32_t four = j / 2, i = j % 2;
+            const uint32_t first = four == 0 ? bytes.x : bytes.y;
+            const uint32_t second = four == 0 ? bytes.z : bytes.w;
+            // 1024 + 128 + scale
+            const uint32_t low = (first >> i * 8 & 0x00ff00ff) | BOTH_1024;
+            const uint32_t high = (second >> i * 8 & 0x00ff00ff) | BOTH_1024;
+            uint32_t(&to)[2] = factor[four][i];
+            to[0] = fma_halves(low, both_power(0), both_minus(1024 + 128));
+            to[1] = fma_halves(high, both_power(4), both_minus(64 + 8));
+            offset[four][i] = fma_halves(to[1], both_minus(1024 + 16 * 32), 0);
+        }
+    }
+
+    __device__ __forceinline__ SignedFactors of(uint32_t block) const {
+        const uint32_t four = block / 4, i = block % 2, half = block / 2 % 2;
+        return {{both(factor[four][i][0], half), both(factor[four][i][1], half)},
+                both(offset[four][i], half)};
     }
 };
 
@@ -186,6 +259,9 @@ struct SuperScalesMinima {
     __device__ __forceinline__ BlockFactors factors(uint32_t block) const {
         return BlockFactors(bytes.x, bytes.z, block);
     }
+    __device__ __forceinline__ GroupFactors factors() const {
+        return GroupFactors(bytes.x, bytes.z);
+    }
     // Channels 0 .. 3 and 4 .. 7 of a step are the minima of the blocks, the others are zeros.
     __device__ __forceinline__ void minima_operand(uint32_t lane, uint32_t (&a)[4]) const {
         const uint32_t select = lane % 2 == 0 ? 0x4140 : 0x4342;
@@ -251,5 +327,8 @@ struct SignedScalesInOperand : SignedScales {
     }
     __device__ __forceinline__ SignedFactors factors(uint32_t block) const {
         return SignedFactors(word_of(bytes, block / 4), word_of(bytes, 2 + block / 4), block % 4);
+    }
+    __device__ __forceinline__ GroupSignedFactors factors() const {
+        return GroupSignedFactors(bytes);
     }
 };

@@ -77,6 +77,7 @@ static __device__ __forceinline__ void chain_product(const uint8_t* unit, uint32
     using Scales = typename Format::Scales;
     const auto words = Format::Quants::load(unit, lane);
     const Scales scales = Format::scales(unit, lane);
+    const auto factors = scales.factors();
     float minima[N][4];
     uint32_t a[4];
     if constexpr (Scales::HAS_MINIMA) {
@@ -88,7 +89,7 @@ static __device__ __forceinline__ void chain_product(const uint8_t* unit, uint32
     }
 #pragma unroll
     for (uint32_t step = 0; step < STEPS; step++) {
-        Format::Quants::fragment(words, step, scales.factors(step / Scales::BLOCK_STEPS), a);
+        Format::Quants::fragment(words, step, factors.of(step / Scales::BLOCK_STEPS), a);
 #pragma unroll
         for (uint32_t n = 0; n < N; n++) {
             if (step == 0) {
