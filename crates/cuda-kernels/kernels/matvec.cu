@@ -25,13 +25,12 @@ static __device__ __forceinline__ uint32_t kept_here(uint32_t value) {
     return value;
 }
 
-template <uint32_t ROWS, uint32_t RANKS>
+template <uint32_t ROWS>
 struct Matvec : BlockWork {
     static constexpr uint32_t N = (ROWS + 7) / 8;
 
     __device__ __forceinline__ Matvec(const Args& args, uint8_t* memory)
-        : BlockWork(args, memory, ROWS == 1 ? 1 : args.n_rows, RANKS > 1 ? cluster_rank() : 0,
-                    RANKS) {}
+        : BlockWork(args, memory, ROWS == 1 ? 1 : args.n_rows) {}
 
     // What a taking warp is: it takes unit `unit` of every `tile_warps`th stage, the `nth_tile`th
     // first. If there are more warps than that needs, `is_taking` is false.
@@ -68,8 +67,8 @@ struct Matvec : BlockWork {
             float part[2];
             row_product<Format>(unit, lane, b[0], row_sums, part);
             if (lane % 4 == 3) {
-                store_to_adder<RANKS>(to + lane / 4, part[0]);
-                store_to_adder<RANKS>(to + lane / 4 + 8, part[1]);
+                to[lane / 4] = part[0];
+                to[lane / 4 + 8] = part[1];
             }
             return;
         }
@@ -104,8 +103,7 @@ struct Matvec : BlockWork {
         for (uint32_t i = 0; i < N * 4; i++) {
             const uint32_t row = i / 4 * 8 + lane % 4 * 2 + i % 2;
             if ((ROWS > 1 || i % 2 == 0) && row < n_rows) {
-                float* column = to + row * Shared::COLUMN + i / 2 % 2 * 8 + lane / 4;
-                store_to_adder<RANKS>(column, part[i / 4][i % 4]);
+                to[row * Shared::COLUMN + i / 2 % 2 * 8 + lane / 4] = part[i / 4][i % 4];
             }
         }
     }
@@ -175,7 +173,7 @@ struct Matvec : BlockWork {
                                          const At& in) const {
         const uint32_t group = self.groups.first + nth * self.groups.step;
         const uint32_t column = (group * args.batch + tile - batch) * n_rows;
-        float* to = shared.parts + column * Shared::COLUMN;
+        float* to = in_first(shared.parts + column * Shared::COLUMN);
         const bool has_group = nth < self.groups.count;
         switch (in.part.kind & 0xff) {
 #define TAKE(name, Raw, Format)                                                                 \
@@ -203,8 +201,9 @@ struct Matvec : BlockWork {
     __device__ __forceinline__ Place place_of(uint32_t i, uint32_t first) const {
         Place place;
         place.output = i % TILE_ROWS;
-        place.row = i / TILE_ROWS & ((1u << args.rows_log2) - 1);
-        place.nth = i / TILE_ROWS >> args.rows_log2;
+        const uint32_t rows_log2 = ROWS == 1 ? 0 : args.rows_log2;
+        place.row = i / TILE_ROWS & ((1u << rows_log2) - 1);
+        place.nth = i / TILE_ROWS >> rows_log2;
         const uint32_t tile = first + place.nth;
         bool exists;
         if (args.n_pairs > 0) {
@@ -260,7 +259,7 @@ struct Matvec : BlockWork {
 
     // All that add up have what they need, or have read it.
     __device__ __forceinline__ void sync() const {
-        if constexpr (RANKS > 1) {
+        if (n_ranks > 1) {
             cluster_sync();
         } else {
             takers_sync();
@@ -298,6 +297,7 @@ struct Matvec : BlockWork {
         if (args.norm_weight != nullptr) {
             row_scale = norm_rows<ROWS>(args, shared, n_groups, self.groups, quads);
         }
+        begin_wait();
 #pragma unroll 1
         for (uint32_t batch = tile_begin; batch < tile_end; batch += args.batch) {
             if (self.is_taking) {
@@ -320,7 +320,7 @@ struct Matvec : BlockWork {
             nth_group = nth;
             const bool is_packed = batch != tile_begin && args.keep >= self.groups.count;
             if (nth < self.groups.count && !is_packed) {
-                pack_rows<ROWS, RANKS>(args, shared, self.groups, nth, kept(self, nth), quads,
+                pack_rows<ROWS>(args, shared, self.groups, nth, kept(self, nth), quads,
                                        row_scale);
             }
             if constexpr (ROWS > 1) {
@@ -338,16 +338,12 @@ struct Matvec : BlockWork {
         if (is_asking) {
             queue.init(args.chunk * args.tile_warps);
         }
-        // The barriers of this block, and the first block of the cluster, are there.
-        if constexpr (RANKS > 1) {
-            cluster_sync();
-        } else {
-            __syncthreads();
-        }
+        begin_arrive(is_asking);
         chain_release();
         if (is_asking) {
             ask_all(queue);
-            if constexpr (RANKS > 1) {
+            if (n_ranks > 1) {
+                cluster_wait();
                 cluster_sync();
             }
         } else {
@@ -356,8 +352,8 @@ struct Matvec : BlockWork {
     }
 };
 
-#define MATVEC(name, ROWS, RANKS, THREADS, BLOCKS, ATTRIBUTE)                                   \
-    extern "C" __global__ void ATTRIBUTE __launch_bounds__(THREADS, BLOCKS) name(               \
+#define MATVEC(name, ROWS, BOUNDS)                                                              \
+    extern "C" __global__ void BOUNDS name(                                                     \
         const float* x, const float* norm_weight, const float* bias, float* out,                \
         const uint8_t* units_0, const uint8_t* units_1, const uint8_t* units_2,                 \
         uint32_t kind_0, uint32_t kind_1, uint32_t kind_2, uint32_t outputs_0,                  \
@@ -374,19 +370,14 @@ struct Matvec : BlockWork {
                            eps, n_rows, rows_log2, row_len, out_stride, n_pairs, epilogue,      \
                            depth, stage_bytes, chunk, tile_warps, block_tiles, larger_blocks,   \
                            batch, keep, with_sums};                                             \
-        Matvec<ROWS, RANKS>(args, memory).run();                                                \
+        Matvec<ROWS>(args, memory).run();                                                \
     }
 
 // A multiprocessor has registers for sixteen warps: two blocks of eight, so that the next kernel of
-// a chain fetches its weights while this one works, or one of more warps for many weights.
-MATVEC(matvec_rows1, 1, 1, 512, 1, )
-MATVEC(matvec_rows8, 8, 1, 256, 2, )
-MATVEC(matvec_rows16, 16, 1, 256, 1, )
-MATVEC(matvec_rows8_wide, 8, 1, 512, 1, )
-
-// Two blocks share tiles; before compute capability 9.0 there are no clusters.
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
-MATVEC(matvec_rows1_split, 1, 2, 512, 1, __cluster_dims__(2))
-MATVEC(matvec_rows8_split, 8, 2, 256, 2, __cluster_dims__(2))
-MATVEC(matvec_rows16_split, 16, 2, 256, 1, __cluster_dims__(2))
-#endif
+// a chain fetches its weights while this one works, or one of more warps for many weights. One row
+// takes fewer, as few as spill nothing, which leaves some for attention: what a chained kernel
+// spills costs more than it does.
+MATVEC(matvec_rows1, 1, __maxnreg__(112))
+MATVEC(matvec_rows8, 8, __launch_bounds__(256, 2))
+MATVEC(matvec_rows16, 16, __launch_bounds__(256, 1))
+MATVEC(matvec_rows8_wide, 8, __launch_bounds__(512, 1))

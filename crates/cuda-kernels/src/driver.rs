@@ -101,6 +101,8 @@ pub struct LaunchConfig {
     /// Whether it may begin before the launch before it has ended: the kernel itself waits
     /// (programmatic dependent launch).
     pub is_chained: bool,
+    /// Neighbouring blocks that reach one another's shared memory: 1 for blocks that are alone.
+    pub cluster: u32,
 }
 
 /// What can be asked of a device.

@@ -138,6 +138,7 @@ struct Launch<'a> {
     kernel: Kernel,
     shared_bytes: usize,
     is_chained: bool,
+    cluster: u32,
 }
 
 impl<'a> Launch<'a> {
@@ -147,6 +148,7 @@ impl<'a> Launch<'a> {
             kernel,
             shared_bytes: 0,
             is_chained: false,
+            cluster: 1,
         }
     }
 
@@ -165,6 +167,11 @@ impl<'a> Launch<'a> {
             is_chained: self.kernel.waits,
             ..self
         }
+    }
+
+    /// With clusters of this many neighbouring blocks, which the device must have.
+    fn clustered(self, cluster: u32) -> Self {
+        Self { cluster, ..self }
     }
 
     fn require(&self, holds: bool, reason: impl FnOnce() -> String) -> Result<(), CudaError> {
@@ -275,6 +282,7 @@ impl<'a> Launch<'a> {
             block: [threads, 1, 1],
             shared_bytes: shared_bytes as u32,
             is_chained: self.is_chained,
+            cluster: self.cluster,
         };
         let function = self.kernel.function;
         let outcome = self.kernels.device.attempt(|driver, stream| {

@@ -51,8 +51,6 @@ pub struct Kernels {
     pub(crate) matvec: [Kernel; 3],
     /// For many weights; there is none for more than 8 rows.
     pub(crate) matvec_wide: [Kernel; 3],
-    /// For blocks that share tiles, where there are clusters.
-    pub(crate) matvec_split: Option<[Kernel; 3]>,
     pub(crate) pack_rows: Kernel,
     pub(crate) pack_rows_norm: Kernel,
     pub(crate) pack_rows_swiglu: Kernel,
@@ -217,17 +215,6 @@ impl Kernels {
             matmul_rows8: load.kernels(matmul, per_type!("matmul_", "_rows8"))?,
             matvec: [rows1, rows8, rows16],
             matvec_wide: [rows1, wide8, rows16],
-            matvec_split: match device.info().compute_capability {
-                (..9, _) => None,
-                _ => Some(load.kernels(
-                    matvec,
-                    [
-                        "matvec_rows1_split",
-                        "matvec_rows8_split",
-                        "matvec_rows16_split",
-                    ],
-                )?),
-            },
             pack_rows: load.kernel(pack, "pack_rows")?,
             pack_rows_norm: load.kernel(pack, "pack_rows_norm")?,
             pack_rows_swiglu: load.kernel(pack, "pack_rows_swiglu")?,

@@ -198,6 +198,7 @@ impl Entry {
         let is_possible = params.eq(args.iter().map(kind))
             && (1..=1024).contains(&threads)
             && config.grid.iter().all(|&n| n > 0)
+            && config.cluster == 1
             && config.grid[1..].iter().all(|&n| n < 1 << 16)
             && config.shared_bytes <= self.max_shared_bytes;
         if !is_possible {

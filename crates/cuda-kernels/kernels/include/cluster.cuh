@@ -13,6 +13,14 @@ static __device__ __forceinline__ uint32_t cluster_rank() {
     return rank;
 }
 
+static __device__ __forceinline__ uint32_t cluster_size() {
+    uint32_t size = 1;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+#endif
+    return size;
+}
+
 // All threads of the cluster; what they wrote to shared memory before is seen after.
 static __device__ __forceinline__ void cluster_sync() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -23,15 +31,14 @@ static __device__ __forceinline__ void cluster_sync() {
 #endif
 }
 
-// Writes to the place in the first block's shared memory that `at` is in this block's.
-static __device__ __forceinline__ void store_in_first(float* at, float value) {
+// Where the first block's shared memory has what `at` is in this block's.
+static __device__ __forceinline__ float* in_first(float* at) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    uint32_t there;
-    const uint32_t here = (uint32_t)__cvta_generic_to_shared(at);
-    asm volatile("mapa.shared::cluster.u32 %0, %1, 0;" : "=r"(there) : "r"(here));
-    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(there), "f"(value) : "memory");
+    float* there;
+    asm("mapa.u64 %0, %1, 0;" : "=l"(there) : "l"(at));
+    return there;
 #else
-    *at = value;
+    return at;
 #endif
 }
 
@@ -69,6 +76,13 @@ static __device__ __forceinline__ void cluster_meet() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("barrier.cluster.arrive.relaxed.aligned;\n"
                  "barrier.cluster.wait.aligned;" ::: "memory");
+#endif
+}
+
+// The first half without a word on what was written.
+static __device__ __forceinline__ void cluster_arrive_relaxed() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 #endif
 }
 

@@ -2,12 +2,15 @@
 #pragma once
 
 #include "activation.cuh"
+#include "cluster.cuh"
 #include "matvec_args.cuh"
 #include "stage_queue.cuh"
 
 struct BlockWork {
     const Args& args;
-    uint32_t n_rows, n_groups, rank;
+    uint32_t n_rows, n_groups;
+    // Number of this block among those of the cluster, which share tiles.
+    uint32_t rank, n_ranks;
     // Of this block.
     uint32_t group_begin, group_end, tile_begin, tile_end;
     // Tiles before the end of each weight of the stack.
@@ -16,14 +19,14 @@ struct BlockWork {
     bool is_resident;
     Shared shared;
 
-    __device__ __forceinline__ BlockWork(const Args& args, uint8_t* memory, uint32_t n_rows,
-                                         uint32_t rank, uint32_t n_ranks)
-        : args(args), n_rows(n_rows), n_groups(groups_of(args.row_len)), rank(rank),
-          shared(memory, args, n_rows, n_groups) {
-        const uint32_t share = (n_groups + n_ranks - 1) / n_ranks;
+    __device__ __forceinline__ BlockWork(const Args& args, uint8_t* memory, uint32_t n_rows)
+        : args(args), n_rows(n_rows), n_groups(groups_of(args.row_len)), rank(cluster_rank()),
+          n_ranks(cluster_size()), shared(memory, args, n_rows, n_groups) {
+        const uint32_t halvings = n_ranks - 1;
+        const uint32_t share = (n_groups + halvings) >> halvings;
         group_begin = rank * share;
         group_end = min(n_groups, group_begin + share);
-        const uint32_t block = blockIdx.x / n_ranks;
+        const uint32_t block = blockIdx.x >> halvings;
         tile_begin = block * args.block_tiles + min(block, args.larger_blocks);
         tile_end = tile_begin + args.block_tiles + (block < args.larger_blocks ? 1 : 0);
         stack_ends(args, ends);
@@ -32,6 +35,29 @@ struct BlockWork {
     }
 
     __device__ __forceinline__ At at(uint32_t tile) const { return stack_at(args, ends, tile); }
+
+    // Until the second of these the queue gets its barriers, and the first block of the cluster
+    // begins. The asking warp does not wait.
+    __device__ __forceinline__ void begin_arrive(bool is_asking) const {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+        if (n_ranks > 1) {
+            cluster_arrive_relaxed();
+        }
+        if (is_asking) {
+            asm volatile("bar.arrive 2, %0;" ::"r"(blockDim.x) : "memory");
+        }
+#else
+        __syncthreads();
+#endif
+    }
+    __device__ __forceinline__ void begin_wait() const {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+        asm volatile("bar.sync 2, %0;" ::"r"(blockDim.x) : "memory");
+        if (n_ranks > 1) {
+            cluster_wait();
+        }
+#endif
+    }
 
     // The order in which stages are asked for and taken: batch of tiles, chunk of groups, tile.
     // Calls `begin(nth)` for each chunk of a batch, and `run(group, tile, end, in)` for its tiles

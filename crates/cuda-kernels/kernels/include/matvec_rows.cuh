@@ -7,16 +7,6 @@
 #include "row_norm.cuh"
 #include "row_product.cuh"
 
-// What the first block of a cluster adds up.
-template <uint32_t RANKS>
-static __device__ __forceinline__ void store_to_adder(float* at, float value) {
-    if constexpr (RANKS > 1) {
-        store_in_first(at, value);
-    } else {
-        *at = value;
-    }
-}
-
 // The groups that a warp packs: every `step`th from `first` on. Of warps with the same groups one
 // is the `adder`, which tells the others what they must know of all groups.
 struct WarpGroups {
@@ -131,7 +121,7 @@ static __device__ __forceinline__ float norm_rows(const Args& args, const Shared
 }
 
 // Packs the `nth` group of a warp, of every row, as number `kept` of the block.
-template <uint32_t ROWS, uint32_t RANKS>
+template <uint32_t ROWS>
 static __device__ __forceinline__ void pack_rows(const Args& args, const Shared& shared,
                                                  const WarpGroups& groups, uint32_t nth,
                                                  uint32_t kept, const FirstQuads<ROWS>& first,
@@ -182,7 +172,7 @@ static __device__ __forceinline__ void pack_rows(const Args& args, const Shared&
             }
         }
         if (lane == 0 && groups.is_adder) {
-            store_to_adder<RANKS>(&shared.scales[group * n_rows + row], group_scale(largest));
+            *in_first(&shared.scales[group * n_rows + row]) = group_scale(largest);
         }
     }
     __syncwarp();

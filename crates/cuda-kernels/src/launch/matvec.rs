@@ -99,7 +99,7 @@ impl Matvec<'_> {
         Means {
             n_multiprocessors: kernels.device.info().n_multiprocessors as usize,
             shared_bytes: kernels.matvec[0].max_shared_bytes as usize,
-            has_clusters: kernels.matvec_split.is_some(),
+            has_clusters: kernels.device.info().compute_capability >= (9, 0),
         }
     }
 
@@ -120,6 +120,7 @@ impl Matvec<'_> {
         };
         let launch = Launch::new(kernels, self.kernel(kernels, plan.width));
         let launch = launch.shared(plan.shared_bytes);
+        let launch = launch.clustered(plan.width.n_ranks() as u32);
         let launch = if self.is_chained {
             launch.chained()
         } else {
@@ -133,9 +134,8 @@ impl Matvec<'_> {
 
     fn kernel(&self, kernels: &Kernels, width: Width) -> Kernel {
         let by_rows = match width {
-            Width::Narrow => &kernels.matvec,
+            Width::Narrow | Width::Split => &kernels.matvec,
             Width::Wide => &kernels.matvec_wide,
-            Width::Split => kernels.matvec_split.as_ref().unwrap_or(&kernels.matvec),
         };
         match self.n_rows {
             0 | 1 => by_rows[0],

@@ -360,6 +360,7 @@ mod tests {
             block: [1; 3],
             shared_bytes,
             is_chained,
+            cluster: 1,
         };
         // SAFETY: the fake driver checks what it is given.
         let outcome = device.attempt(|driver, stream| unsafe {

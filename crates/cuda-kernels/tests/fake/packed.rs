@@ -131,6 +131,17 @@ fn refused(words: &str, launch: impl FnOnce(&Kernels, &mut Buffers) -> Result<()
 }
 
 #[test]
+fn few_tiles_of_long_rows_are_shared_by_the_blocks_of_clusters() {
+    let (fake, device) = fake_device();
+    let kernels = Kernels::load(&device).unwrap();
+    let mut b = Buffers::new(&device).unwrap();
+    for (row_len, cluster) in [(256, 1), (4096, 2)] {
+        matvec(&kernels, &mut b, (1, row_len), |_| ()).unwrap();
+        assert_eq!(fake.launches().last().unwrap().config.cluster, cluster);
+    }
+}
+
+#[test]
 fn matvec_shapes() {
     let matvec_with = |shape, change: fn(&mut Matvec<'_>)| {
         move |kernels: &Kernels, b: &mut Buffers| matvec(kernels, b, shape, change).map(drop)

@@ -227,6 +227,11 @@ impl Driver for FakeDriver {
         let entry = state.entry(function)?.clone();
         let is_typed = entry.takes(args);
         let is_waiting = entry.waits || !config.is_chained;
+        let has_clusters = state.device.is_none_or(|(_, major, _)| major >= 9);
+        let is_whole = config.grid[0].is_multiple_of(config.cluster);
+        if !is_whole || config.cluster > 1 && !has_clusters {
+            return Err(ResultCode::INVALID_VALUE);
+        }
         if !is_typed || !is_waiting || config.shared_bytes > entry.shared_bytes {
             return Err(ResultCode::INVALID_VALUE);
         }

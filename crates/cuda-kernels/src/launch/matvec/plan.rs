@@ -53,6 +53,16 @@ pub(super) enum Width {
     Split,
 }
 
+impl Width {
+    /// Blocks that share tiles.
+    pub(super) fn n_ranks(self) -> usize {
+        match self {
+            Self::Split => 2,
+            Self::Narrow | Self::Wide => 1,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) width: Width,
@@ -90,7 +100,7 @@ impl Plan {
     }
 
     fn of_width(width: Width, shape: &Shape, means: &Means) -> Option<Self> {
-        let n_ranks = if width == Width::Split { 2 } else { 1 };
+        let n_ranks = width.n_ranks();
         let n_pairs = shape
             .n_tiles
             .min((means.n_multiprocessors / n_ranks).max(1));
@@ -244,8 +254,7 @@ mod tests {
                             assert!(!fits, "{n_tiles} {n_groups} {n_rows}");
                             continue;
                         };
-                        let n_ranks = if plan.width == Width::Split { 2 } else { 1 };
-                        let n_pairs = plan.n_blocks / n_ranks;
+                        let n_pairs = plan.n_blocks / plan.width.n_ranks();
                         assert_eq!(plan.block_tiles * n_pairs + plan.larger_blocks, n_tiles);
                         assert!(plan.chunk * plan.tile_warps <= plan.takers && plan.tile_warps > 0);
                         assert!(plan.depth > 0 && plan.batch > 0 && plan.keep > 0);
