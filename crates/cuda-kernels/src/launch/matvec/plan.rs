@@ -2,6 +2,9 @@
 
 /// Shared memory of the weights under way in a block: two such blocks fit a multiprocessor.
 const QUEUE_BYTES: usize = 112 << 10;
+/// Stages under way for one row where warps are many: memory beyond that would keep the blocks of
+/// the next kernel from beginning.
+const WIDE_STAGES: usize = 4;
 /// Shared memory of the sums of groups that wait to be added up, where two blocks share a
 /// multiprocessor or the rows are few, and of several rows in a block that is alone.
 const PARTS_BYTES: usize = 24 << 10;
@@ -199,7 +202,10 @@ impl Plan {
         let scales = 2 * shape.n_groups * shape.n_rows * 4;
         let fixed = packed(self.keep) + column * self.batch + scales;
         let barriers = |depth: usize| (depth * 16).next_multiple_of(128);
-        let most_stages = self.keep.max(shape.n_groups.div_ceil(self.chunk)) * most_tiles;
+        let mut most_stages = self.keep.max(shape.n_groups.div_ceil(self.chunk)) * most_tiles;
+        if shape.n_rows == 1 && self.width != Width::Narrow {
+            most_stages = most_stages.min(WIDE_STAGES);
+        }
         let room = means.shared_bytes.saturating_sub(fixed + 1024);
         self.depth = (room.min(QUEUE_BYTES) / self.stage_bytes).clamp(1, most_stages.min(256));
         self.shared_bytes = barriers(self.depth) + self.depth * self.stage_bytes + fixed;
