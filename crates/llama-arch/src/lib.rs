@@ -32,6 +32,7 @@ mod session;
 mod trace;
 pub mod weights;
 
+pub use backend::cpu::Activations;
 pub use batch::{Batch, Outputs};
 pub use config::{Architecture, LlamaConfig};
 pub use error::{Error, Result};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gguf::GgufFile;
 
 use crate::backend::Backend;
-use crate::backend::cpu::CpuBackend;
+use crate::backend::cpu::{Activations, CpuBackend};
 use crate::backend::cuda::{self, CudaBackend};
 use crate::batch::Batch;
 use crate::config::LlamaConfig;
@@ -23,6 +23,8 @@ pub enum Device {
     Cpu {
         /// Threads that compute.
         threads: usize,
+        /// How activations enter products with quantised weights.
+        activations: Activations,
     },
     /// An NVIDIA GPU.
     Cuda {
@@ -34,8 +36,14 @@ pub enum Device {
 impl Device {
     /// The host's processor with every thread it offers.
     pub fn cpu() -> Self {
+        Self::cpu_threads(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The host's processor with so many threads.
+    pub fn cpu_threads(threads: usize) -> Self {
         Self::Cpu {
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads,
+            activations: Activations::default(),
         }
     }
 
@@ -72,7 +80,13 @@ impl LlamaModel {
     /// The file is no model of the family, or the device cannot hold it.
     pub fn load(file: &GgufFile, device: &Device, options: LoadOptions<'_>) -> Result<Self> {
         match device {
-            Device::Cpu { threads } => Self::load_with(file, CpuBackend::detect(*threads), options),
+            Device::Cpu {
+                threads,
+                activations,
+            } => {
+                let backend = CpuBackend::detect(*threads).with_activations(*activations);
+                Self::load_with(file, backend, options)
+            }
             Device::Cuda { ordinal } => {
                 Self::load_with(file, CudaBackend::open(*ordinal)?, options)
             }

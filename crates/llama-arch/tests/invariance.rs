@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gguf::GgufFile;
 use llama_arch::backend::Backend;
-use llama_arch::backend::cpu::CpuBackend;
+use llama_arch::backend::cpu::{Activations, CpuBackend};
 use llama_arch::kv_cache::blocks_for;
 use llama_arch::model::{Executor, Model};
 use llama_arch::{
@@ -59,7 +59,8 @@ macro_rules! for_each_model {
     ($check:ident) => {
         for case in some_cases() {
             let file = file(&case);
-            for backend in CpuBackend::every_isa(2) {
+            let exact = CpuBackend::detect(2).with_activations(Activations::Exact);
+            for backend in CpuBackend::every_isa(2).into_iter().chain([exact]) {
                 $check(&case, &model(&file, backend));
             }
             if let Some(gpu) = support::cuda() {
@@ -249,7 +250,7 @@ fn a_used_session_gives_what_a_fresh_one_gives() {
 fn sampling_repeats_for_equal_seeds_and_differs_for_others() {
     let case = &some_cases()[0];
     let file = file(case);
-    let model = LlamaModel::load(&file, &Device::Cpu { threads: 1 }, LoadOptions::default());
+    let model = LlamaModel::load(&file, &Device::cpu_threads(1), LoadOptions::default());
     let model = model.unwrap();
     let prompt = tokens(case, 3, 10);
     let mut distinct = std::collections::HashSet::new();

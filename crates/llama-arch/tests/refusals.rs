@@ -16,7 +16,7 @@ fn model(arch: Arch) -> GgufFile {
 }
 
 fn load(file: &GgufFile) -> Result<LlamaModel, Error> {
-    LlamaModel::load(file, &Device::Cpu { threads: 1 }, LoadOptions::default())
+    LlamaModel::load(file, &Device::cpu_threads(1), LoadOptions::default())
 }
 
 type KeyEdit<'a> = dyn Fn(&str, MetadataValue) -> Option<MetadataValue> + 'a;

@@ -15,13 +15,13 @@ use cuda_kernels::driver::ResultCode;
 use cuda_kernels::driver::fake::FakeDriver;
 use llama_arch::Error;
 use llama_arch::backend::Backend;
-use llama_arch::backend::cpu::CpuBackend;
+use llama_arch::backend::cpu::{Activations, CpuBackend};
 use llama_arch::backend::cuda::CudaBackend;
 use llama_arch::self_test::{self, Finding};
 
 fn findings<B: Backend>(device: &B) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let reference = CpuBackend::detect(1);
+    let reference = CpuBackend::detect(1).with_activations(Activations::Exact);
     self_test::run(&reference, device, &mut |finding| findings.push(finding)).unwrap();
     findings
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use llama_arch::{Device, LlamaModel};
+use llama_arch::{Activations, Device, LlamaModel};
 
 use crate::error::Result;
 use crate::logging::{notice, one_line};
@@ -12,8 +12,8 @@ use crate::logging::{notice, one_line};
 pub(crate) enum DeviceArg {
     /// The best there is.
     Auto,
-    /// The host's processor.
-    Cpu,
+    /// The host's processor, and how it multiplies.
+    Cpu(Activations),
     /// The GPU of that number.
     Cuda(usize),
 }
@@ -24,26 +24,31 @@ impl FromStr for DeviceArg {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
+            "cpu" => Ok(Self::Cpu(Activations::Integer)),
+            "cpu:exact" => Ok(Self::Cpu(Activations::Exact)),
             "cuda" => Ok(Self::Cuda(0)),
             _ => text
                 .strip_prefix("cuda:")
                 .and_then(|ordinal| ordinal.parse().ok())
                 .map(Self::Cuda)
-                .ok_or_else(|| "expected auto, cpu, cuda or cuda:N".to_owned()),
+                .ok_or_else(|| "expected auto, cpu, cpu:exact, cuda or cuda:N".to_owned()),
         }
     }
 }
 
 /// The host's processor with so many threads, or all of them.
-pub(crate) fn cpu(threads: Option<usize>) -> Device {
-    threads.map_or_else(Device::cpu, |threads| Device::Cpu { threads })
+fn cpu(threads: Option<usize>, activations: Activations) -> Device {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    Device::Cpu {
+        threads: threads.unwrap_or_else(all),
+        activations,
+    }
 }
 
 /// The device asked for; `auto` is the first GPU, or the CPU.
 pub(crate) fn choose(asked: DeviceArg, threads: Option<usize>) -> Result<Device> {
     match asked {
-        DeviceArg::Cpu => Ok(cpu(threads)),
+        DeviceArg::Cpu(activations) => Ok(cpu(threads, activations)),
         DeviceArg::Cuda(ordinal) => Ok(Device::cuda(ordinal)?),
         DeviceArg::Auto => match Device::cuda(0) {
             Err(llama_arch::Error::DeviceUnavailable { reason, .. }) => {
@@ -67,7 +72,7 @@ fn without_gpu(threads: Option<usize>, what: &str, reason: &str) -> Device {
         reason,
         "device: cpu (auto {what}: {reason})"
     );
-    cpu(threads)
+    cpu(threads, Activations::default())
 }
 
 /// Says that `auto` took a GPU, once a model is there.
@@ -88,7 +93,7 @@ mod tests {
     fn only_auto_takes_another_device() {
         let reason = "the kernels were\nrefused";
         assert_eq!(instead(DeviceArg::Cuda(0), Some(2), reason), None);
-        let cpu = Device::Cpu { threads: 2 };
+        let cpu = Device::cpu_threads(2);
         assert_eq!(instead(DeviceArg::Auto, Some(2), reason), Some(cpu));
     }
 
@@ -96,7 +101,9 @@ mod tests {
     fn names() {
         let rows = [
             ("auto", Some(DeviceArg::Auto)),
-            ("cpu", Some(DeviceArg::Cpu)),
+            ("cpu", Some(DeviceArg::Cpu(Activations::Integer))),
+            ("cpu:exact", Some(DeviceArg::Cpu(Activations::Exact))),
+            ("cpu:1", None),
             ("cuda", Some(DeviceArg::Cuda(0))),
             ("cuda:3", Some(DeviceArg::Cuda(3))),
             ("cuda:", None),

@@ -233,7 +233,10 @@ fn command_lines_that_make_no_sense() {
         ),
         (prompted(&["--stop", ""]), "--stop"),
         (prompted(&["--logit-bias", "5"]), "ID=BIAS"),
-        (prompted(&["--device", "gpu"]), "expected auto, cpu, cuda"),
+        (
+            prompted(&["--device", "gpu"]),
+            "expected auto, cpu, cpu:exact, cuda",
+        ),
         (prompted(&["--log-format", "xml"]), "xml"),
         (vec!["tokenize", "--stdin0", "text"], "cannot be used with"),
         (vec!["detokenize", "one"], "`one` is no token id"),

@@ -284,6 +284,20 @@ fn logprobs_are_of_the_most_likely_tokens() {
 }
 
 #[test]
+fn the_processor_says_whether_it_rounds_activations() {
+    let models = Models::new();
+    let tiny = models.tiny();
+    for (device, exact) in [("cpu", false), ("cpu:exact", true)] {
+        let args = [
+            "--prompt", "a", "-n", "2", "--device", device, "--format", "json",
+        ];
+        let document = with_model("generate", &tiny, &args).json();
+        let found = document["device"].as_str().unwrap();
+        assert_eq!(found.ends_with(", exact)"), exact, "{found}");
+    }
+}
+
+#[test]
 fn logs_show_more_when_asked() {
     let models = Models::new();
     let tiny = models.tiny();

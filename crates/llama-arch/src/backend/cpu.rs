@@ -2,7 +2,8 @@
 //!
 //! Weights stay in the file's mapping, quantised. `vector` is what the instruction sets have in
 //! common, `formats` unpacks weights into registers, `packed` and `gemm` multiply with few and
-//! with many rows, `pool` holds the threads.
+//! with many rows; `integer` does all that for quantised weights and rounded activations. `pool`
+//! holds the threads.
 
 mod aligned;
 mod attention;
@@ -10,6 +11,7 @@ mod elementwise;
 mod exp;
 mod formats;
 mod gemm;
+mod integer;
 mod kernels;
 mod matmul;
 mod packed;
@@ -19,9 +21,10 @@ mod vector;
 
 use std::sync::{Arc, Mutex};
 
-use gguf::SharedBytes;
+use gguf::{SharedBytes, TensorType};
 
 use self::aligned::AlignedVec;
+use self::integer::integer_kernels;
 use self::kernels::Isa;
 use self::matmul::{Epilogue, Scratch};
 use self::pool::ThreadPool;
@@ -32,14 +35,30 @@ use crate::error::{Error, Result};
 use crate::kv_cache::KvLayout;
 use crate::rope::RopeTable;
 
+/// How activations enter products with weights of Q4_0 to Q8_0 and Q4_K to Q6_K, where the machine
+/// has AVX2. Everything else is computed in f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activations {
+    /// Rounded to 13 bits under a scale for each 128 of them, and multiplied as integers: up to
+    /// twice as fast, at a mean squared error of about 4e-8 of the mean square.
+    #[default]
+    Integer,
+    /// As they are: what other devices are held against.
+    Exact,
+}
+
 /// The CPU backend. Clones share threads and scratch memory.
 #[derive(Clone)]
-pub struct CpuBackend(Arc<Inner>);
+pub struct CpuBackend {
+    inner: Arc<Inner>,
+    activations: Activations,
+}
 
 struct Inner {
     pool: ThreadPool,
     isa: Isa,
     scratch: Vec<Scratch>,
+    rounded: Mutex<integer::activations::Activations>,
 }
 
 /// A weight matrix in the file's mapping.
@@ -101,17 +120,47 @@ impl CpuBackend {
     fn with_isa(isa: Isa, threads: usize) -> Self {
         let pool = ThreadPool::new(threads.max(1));
         let scratch = (0..pool.threads()).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Inner { pool, isa, scratch }))
+        Self {
+            inner: Arc::new(Inner {
+                pool,
+                isa,
+                scratch,
+                rounded: Mutex::default(),
+            }),
+            activations: Activations::default(),
+        }
+    }
+
+    /// The same backend, but for how activations enter products with the matrices it makes.
+    #[must_use]
+    pub fn with_activations(self, activations: Activations) -> Self {
+        Self {
+            activations,
+            ..self
+        }
     }
 
     fn workers(&self) -> (&ThreadPool, Isa, &[Scratch]) {
-        (&self.0.pool, self.0.isa, &self.0.scratch)
+        (&self.inner.pool, self.inner.isa, &self.inner.scratch)
+    }
+
+    fn kernels(&self, tensor_type: TensorType, row_len: usize) -> Option<RowKernels> {
+        let isa = self.inner.isa;
+        let kernels = row_kernels(isa, tensor_type, row_len)?;
+        Some(match self.activations {
+            Activations::Integer => RowKernels {
+                integer: integer_kernels(isa, tensor_type)
+                    .filter(|_| row_len.is_multiple_of(tensor_type.block_len())),
+                ..kernels
+            },
+            Activations::Exact => kernels,
+        })
     }
 
     /// Sets every row of `out`, rows in parallel.
     fn for_each_row(&self, out: &mut CpuBuffer, f: impl Fn(usize, &mut [f32]) + Sync) {
         let width = out.width;
-        self.0
+        self.inner
             .pool
             .for_each_chunk(out.values_mut(), width, |_, row, values| f(row, values));
     }
@@ -125,15 +174,20 @@ impl Backend for CpuBackend {
     type Rope = RopeTable;
 
     fn description(&self) -> String {
-        let threads = self.0.pool.threads();
+        let threads = self.inner.pool.threads();
         let plural = if threads == 1 { "" } else { "s" };
-        format!("cpu ({}, {threads} thread{plural})", self.0.isa.name())
+        let exact = match self.activations {
+            Activations::Integer => "",
+            Activations::Exact => ", exact",
+        };
+        let isa = self.inner.isa.name();
+        format!("cpu ({isa}, {threads} thread{plural}{exact})")
     }
 
     fn matrix(&self, source: MatrixSource) -> Result<CpuMatrix> {
         let n_rows = source.n_rows();
         let parts = source.parts.into_iter().map(|part| {
-            let kernels = row_kernels(self.0.isa, part.tensor_type, source.row_len);
+            let kernels = self.kernels(part.tensor_type, source.row_len);
             let Some(kernels) = kernels else {
                 let tensor_type = part.tensor_type.name();
                 return Err(Error::UnsupportedTensorType {
@@ -232,13 +286,27 @@ impl Backend for CpuBackend {
         out: &mut CpuBuffer,
     ) -> Result<()> {
         let epilogue = bias.map_or(Epilogue::Store, |bias| Epilogue::Bias(bias));
-        matmul::matmul(self.workers(), weight, x, epilogue, out);
+        matmul::matmul(
+            self.workers(),
+            &self.inner.rounded,
+            weight,
+            x,
+            epilogue,
+            out,
+        );
         Ok(())
     }
 
     fn matmul_add(&self, weight: &CpuMatrix, x: &CpuBuffer, out: &mut CpuBuffer) -> Result<()> {
         debug_assert_eq!(x.rows, out.rows);
-        matmul::matmul(self.workers(), weight, x, Epilogue::Add, out);
+        matmul::matmul(
+            self.workers(),
+            &self.inner.rounded,
+            weight,
+            x,
+            Epilogue::Add,
+            out,
+        );
         Ok(())
     }
 
@@ -299,7 +367,7 @@ impl Backend for CpuBackend {
 
     fn swiglu(&self, gate_up: &CpuBuffer, out: &mut CpuBuffer) -> Result<()> {
         out.rows = gate_up.rows;
-        let (isa, ffn) = (self.0.isa, out.width);
+        let (isa, ffn) = (self.inner.isa, out.width);
         self.for_each_row(out, |row, out| {
             let (gate, up) = gate_up.row(row).split_at(ffn);
             elementwise::swiglu(isa, gate, up, out);

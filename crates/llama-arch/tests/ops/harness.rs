@@ -21,9 +21,9 @@ const SPARE_ROWS: usize = 3;
 /// Fewest values of which an NMSE is taken, if the case has as many.
 const MIN_JUDGED: usize = 8;
 
-/// The same where inputs are rounded to f16: a sum that cancels to a hundredth of its terms, as
-/// some of thousands do, has a large error there whatever the kernel.
-const MIN_JUDGED_OF_F16: usize = 32;
+/// The same where inputs are rounded, to f16 on a GPU: a sum that cancels to a hundredth of its
+/// terms, as some of thousands do, has a large error there whatever the kernel.
+const MIN_JUDGED_OF_ROUNDED: usize = 32;
 
 /// Failures that are told in full.
 const FAILURES_SHOWN: usize = 20;
@@ -102,6 +102,8 @@ pub(crate) struct Case<L> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Device {
     Cpu,
+    /// The processor where it rounds activations.
+    CpuRounded,
     Cuda,
 }
 
@@ -140,11 +142,11 @@ impl Report {
         Rng::new(seed + 1000 * self.round)
     }
 
-    /// The bar of an operation whose inputs are f32 on the CPU and f16 on a GPU's tensor cores.
-    pub(crate) fn bar(&self, f32_bar: f64, f16_bar: f64) -> f64 {
+    /// The bar of an operation whose inputs are f32 or rounded: on a GPU's tensor cores to f16.
+    pub(crate) fn bar(&self, f32_bar: f64, rounded_bar: f64) -> f64 {
         match self.device {
             Device::Cpu => f32_bar,
-            Device::Cuda => f16_bar,
+            Device::CpuRounded | Device::Cuda => rounded_bar,
         }
     }
 
@@ -152,7 +154,7 @@ impl Report {
     pub(crate) fn min_judged(&self) -> usize {
         match self.device {
             Device::Cpu => MIN_JUDGED,
-            Device::Cuda => MIN_JUDGED_OF_F16,
+            Device::CpuRounded | Device::Cuda => MIN_JUDGED_OF_ROUNDED,
         }
     }
 
@@ -273,10 +275,11 @@ impl Report {
         let seconds = started.elapsed().as_secs_f64();
         let device = match device {
             Device::Cpu => "cpu",
+            Device::CpuRounded => "cpu, rounded",
             Device::Cuda => "cuda",
         };
         let line = format!(
-            "{op:11} {device:4} {cases:5} cases in {round} rounds, worst NMSE {worst:.1e}, \
+            "{op:11} {device:12} {cases:5} cases in {round} rounds, worst NMSE {worst:.1e}, \
              {seconds:4.1} s\n"
         );
         let _ = std::io::stderr().write_all(line.as_bytes());

@@ -24,22 +24,24 @@ mod matmul;
 mod naive;
 mod rms_norm;
 mod rope_append;
+mod rounded;
 mod swiglu;
 mod weights;
 
 use llama_arch::backend::Backend;
-use llama_arch::backend::cpu::CpuBackend;
+use llama_arch::backend::cpu::{Activations, CpuBackend};
 use llama_arch::backend::cuda::CudaBackend;
 
 use crate::harness::{Device, Report};
 
 /// Backends of one inner list must agree bit for bit: the same instruction set, one and several
 /// threads.
-fn cpu() -> Vec<Vec<CpuBackend>> {
+fn cpu(activations: Activations) -> Vec<Vec<CpuBackend>> {
     let (one, three) = (CpuBackend::every_isa(1), CpuBackend::every_isa(3));
     one.into_iter()
         .zip(three)
-        .map(|(one, three)| vec![one, three])
+        .map(|(one, three)| [one, three].map(|cpu| cpu.with_activations(activations)))
+        .map(Vec::from)
         .collect()
 }
 
@@ -75,7 +77,7 @@ macro_rules! ops {
         $(
             #[test]
             fn $op() {
-                check(stringify!($op), (Device::Cpu, 1), &cpu(), $op::check);
+                check(stringify!($op), (Device::Cpu, 1), &cpu(Activations::Exact), $op::check);
                 check(stringify!($op), (Device::Cuda, CUDA_ROUNDS), &cuda(), $op::check);
             }
         )*
@@ -92,3 +94,9 @@ ops!(
     rope_append,
     swiglu,
 );
+
+#[test]
+fn matmul_of_rounded_activations() {
+    let backends = cpu(Activations::Integer);
+    check("matmul", (Device::CpuRounded, 1), &backends, matmul::check);
+}

@@ -11,8 +11,8 @@ use crate::weights::{Weights, row_lens, types};
 /// For f32 activations against f64 on the same decoded weights.
 const BAR: f64 = 1e-9;
 
-/// For activations that are rounded to f16.
-const F16_BAR: f64 = 1e-5;
+/// For activations that are rounded, to f16 or to integers of 13 bits.
+const ROUNDED_BAR: f64 = 1e-5;
 
 #[derive(Clone, Copy, Debug)]
 enum Variant {
@@ -127,7 +127,7 @@ fn check_one<B: Backend>(
         label,
         width: n_outputs,
         expected,
-        bar: report.bar(BAR, F16_BAR),
+        bar: report.bar(BAR, ROUNDED_BAR),
     };
     report.check(backends, &case, |backend, rows| {
         let matrix = backend.matrix(weights.source.clone()).unwrap();

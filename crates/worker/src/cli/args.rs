@@ -72,7 +72,8 @@ pub(crate) struct ModelPath {
 /// Where to run.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Where to compute: auto, cpu, cuda or cuda:N; cpu:exact rounds no activations before it
+    /// multiplies them, which is slower: to compare with
     #[arg(
         long,
         value_name = "DEVICE",
@@ -107,7 +108,7 @@ impl RunArgs {
     pub(crate) fn ordinal(self) -> usize {
         match self.device {
             DeviceArg::Cuda(ordinal) => ordinal,
-            DeviceArg::Auto | DeviceArg::Cpu => 0,
+            DeviceArg::Auto | DeviceArg::Cpu(_) => 0,
         }
     }
 

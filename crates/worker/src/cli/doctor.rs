@@ -3,7 +3,7 @@
 mod machine;
 
 use llama_arch::backend::Backend;
-use llama_arch::backend::cpu::CpuBackend;
+use llama_arch::backend::cpu::{Activations, CpuBackend};
 use llama_arch::backend::cuda::{self, CudaBackend, DeviceInfo};
 use llama_arch::self_test::{self, Finding};
 use serde::Serialize;
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     lines.line("system", &machine.system)?;
     lines.line("cpu", &machine.processor())?;
     let mut devices = vec![cpu(&machine, &mut lines)?];
-    if args.device != DeviceArg::Cpu {
+    if !matches!(args.device, DeviceArg::Cpu(_)) {
         devices.extend(gpus(args.device, &machine, &mut lines)?);
     }
     let must_have_gpu = matches!(args.device, DeviceArg::Cuda(_));
@@ -176,7 +176,7 @@ fn gpus(asked: DeviceArg, machine: &Machine, lines: &mut Lines) -> Result<Vec<De
     };
     let is_asked = |info: &&DeviceInfo| match asked {
         DeviceArg::Cuda(ordinal) => info.ordinal == ordinal,
-        DeviceArg::Auto | DeviceArg::Cpu => true,
+        DeviceArg::Auto | DeviceArg::Cpu(_) => true,
     };
     let (needed, needed_minor) = cuda::NEEDED_CUDA;
     if let Some(info) = found.first() {
@@ -230,7 +230,7 @@ fn gpu(info: &DeviceInfo, lines: &mut Lines) -> Result<DeviceDocument> {
             });
         }
     };
-    let reference = CpuBackend::detect(1);
+    let reference = CpuBackend::detect(1).with_activations(Activations::Exact);
     let checks = check(&name, &reference, &backend, lines)?;
     // Where other programs hold the memory there is no room to measure in.
     let read_gb_per_s = cuda::read_gb_per_s(info.ordinal).ok();

@@ -2,12 +2,15 @@
 //!
 //! A task is a run of weight rows against all activation rows. With few of these the weights are
 //! read once, so they are decoded in registers ([`super::packed`]); with many they are decoded to
-//! memory ([`super::gemm`]). The bits are the same.
+//! memory ([`super::gemm`]). The bits are the same. Quantised weights have another way beside this
+//! one, with activations rounded to integers ([`super::integer`]).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aligned::AlignedVec;
 use super::gemm::{panel_rows, run_decoded};
+use super::integer::activations::Activations;
+use super::integer::{MAX_FEW, MAX_LANES, PANEL};
 use super::kernels::Isa;
 use super::packed::MAX_ROWS;
 use super::pool::{SharedOut, ThreadPool};
@@ -52,9 +55,47 @@ pub(super) struct RowTask<'a> {
     pub(super) first_output: usize,
 }
 
+/// What a part of a matrix is multiplied by.
+#[derive(Clone, Copy)]
+enum Kernel {
+    /// Rounded activations, few and many rows of them.
+    IntegerFew(fn(&RowTask<'_>, &Activations)),
+    IntegerMany(fn(&RowTask<'_>, &Activations, &mut AlignedVec)),
+    /// Activations as they are, few and many rows.
+    Packed(fn(&RowTask<'_>)),
+    Decoded,
+}
+
+impl Kernel {
+    fn of(part: &CpuPart, n_rows: usize) -> Self {
+        match (part.kernels.integer, part.kernels.packed) {
+            (Some(integer), _) if n_rows <= MAX_FEW => Self::IntegerFew(integer.few),
+            (Some(integer), _) => Self::IntegerMany(integer.many),
+            (None, Some(packed)) if n_rows <= MAX_ROWS => Self::Packed(packed),
+            (None, _) => Self::Decoded,
+        }
+    }
+
+    /// Weight rows of one task: whole groups that are multiplied together.
+    fn rows_per_task(self, part: &CpuPart, row_len: usize, threads: usize) -> usize {
+        let of_groups = |group: usize| {
+            let least = group.max(4 * GROUP);
+            let most = (TASK_BYTES / part.row_bytes / group * group).max(least);
+            (part.n_rows / (TASKS_PER_THREAD * threads) / group * group).clamp(least, most)
+        };
+        match self {
+            Self::IntegerFew(_) => of_groups(MAX_LANES),
+            Self::IntegerMany(_) => PANEL,
+            Self::Packed(_) => of_groups(GROUP),
+            Self::Decoded => panel_rows(row_len),
+        }
+    }
+}
+
 /// `out[r][o] = epilogue(sum over i of weight[o][i] * x[r][i])`.
 pub(super) fn matmul(
     (pool, isa, scratch): (&ThreadPool, Isa, &[Scratch]),
+    activations: &Mutex<Activations>,
     weight: &CpuMatrix,
     x: &CpuBuffer,
     epilogue: Epilogue<'_>,
@@ -65,14 +106,16 @@ pub(super) fn matmul(
     out.rows = x.rows;
     let width = out.width;
     let shared = SharedOut::new(&mut out.data);
-    let packed = |part: &CpuPart| part.kernels.packed.filter(|_| x.rows <= MAX_ROWS);
-    let rows_per_task = |part: &CpuPart| match packed(part) {
-        Some(_) => {
-            let most = (TASK_BYTES / part.row_bytes / GROUP * GROUP).max(4 * GROUP);
-            (part.n_rows / (TASKS_PER_THREAD * pool.threads()) / GROUP * GROUP)
-                .clamp(4 * GROUP, most)
-        }
-        None => panel_rows(weight.row_len),
+    let mut activations = lock(activations);
+    if weight
+        .parts
+        .iter()
+        .any(|part| part.kernels.integer.is_some())
+    {
+        activations.set((pool, isa), x.values(), x.width);
+    }
+    let rows_per_task = |part: &CpuPart| {
+        Kernel::of(part, x.rows).rows_per_task(part, weight.row_len, pool.threads())
     };
     let n_tasks = |part: &CpuPart| part.n_rows.div_ceil(rows_per_task(part));
     pool.run(weight.parts.iter().map(n_tasks).sum(), &|worker, index| {
@@ -94,16 +137,18 @@ pub(super) fn matmul(
             out_width: width,
             first_output: first_row + first,
         };
-        match packed(part) {
-            Some(run) => run(&task),
-            None => {
-                let mut scratch = scratch[worker]
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                run_decoded(isa, &task, &mut scratch);
-            }
+        match Kernel::of(part, x.rows) {
+            Kernel::IntegerFew(run) => run(&task, &activations),
+            Kernel::IntegerMany(run) => run(&task, &activations, &mut lock(&scratch[worker])),
+            Kernel::Packed(run) => run(&task),
+            Kernel::Decoded => run_decoded(isa, &task, &mut lock(&scratch[worker])),
         }
     });
+}
+
+/// Scratch memory is written before it is read: what a panic left of it does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The part of the `index`-th task, which of the part's tasks it is, and the part's first row.

@@ -232,17 +232,17 @@ impl Shared {
 }
 
 /// A slice that several tasks write, each its own values.
-pub(super) struct SharedOut<'a> {
-    data: *mut f32,
+pub(super) struct SharedOut<'a, T = f32> {
+    data: *mut T,
     len: usize,
-    lifetime: PhantomData<&'a mut [f32]>,
+    lifetime: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: every access goes through unsafe functions whose callers promise disjointness.
-unsafe impl Sync for SharedOut<'_> {}
+unsafe impl<T: Send> Sync for SharedOut<'_, T> {}
 
-impl<'a> SharedOut<'a> {
-    pub(super) fn new(data: &'a mut [f32]) -> Self {
+impl<'a, T> SharedOut<'a, T> {
+    pub(super) fn new(data: &'a mut [T]) -> Self {
         Self {
             data: data.as_mut_ptr(),
             len: data.len(),
@@ -255,7 +255,7 @@ impl<'a> SharedOut<'a> {
     /// # Safety
     /// No other slice handed out for any of them may be alive.
     #[allow(clippy::mut_from_ref, reason = "disjointness is the caller's promise")]
-    pub(super) unsafe fn slice(&self, start: usize, len: usize) -> &mut [f32] {
+    pub(super) unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
         assert!(
             start <= self.len && len <= self.len - start,
             "slice out of range"

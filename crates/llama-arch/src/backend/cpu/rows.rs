@@ -7,6 +7,7 @@ use gguf::TensorType;
 use gguf::dequant as d;
 
 use super::formats::{self, Format};
+use super::integer::IntegerKernels;
 use super::kernels::Isa;
 use super::matmul::RowTask;
 
@@ -20,6 +21,8 @@ pub(super) struct RowKernels {
     pub(super) decode: RowDecoder,
     /// Multiplies rows with a few rows of activations.
     pub(super) packed: Option<fn(&RowTask<'_>)>,
+    /// Multiplies rows with rounded activations.
+    pub(super) integer: Option<IntegerKernels>,
 }
 
 /// The functions of format `F` over a register, built for its instruction set.
@@ -40,6 +43,7 @@ macro_rules! build {
             decode: |bytes, out| unsafe { decode::<F>(bytes, out) },
             // SAFETY: as above.
             packed: Some(|task| unsafe { packed::<F>(task) }),
+            integer: None,
         }
     }};
 }
@@ -63,6 +67,7 @@ macro_rules! decoder {
         RowKernels {
             decode,
             packed: None,
+            integer: None,
         }
     }};
 }
@@ -94,6 +99,7 @@ fn format_kernels<F: Format>(isa: Isa, row_len: usize) -> RowKernels {
         Isa::Portable => RowKernels {
             decode: F::DECODE,
             packed: None,
+            integer: None,
         },
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => build!(std::arch::x86_64::__m256, "avx2,fma,f16c"),

@@ -56,7 +56,7 @@ pub(super) fn devices(file: &GgufFile, problems: &mut Vec<String>) -> Vec<Device
     );
     // On the CPU weights stay in the file's map: loading takes next to nothing and checks all.
     let bound = LlamaConfig::from_gguf(file)
-        .and_then(|_| LlamaModel::load(file, &Device::Cpu { threads: 1 }, LoadOptions::default()));
+        .and_then(|_| LlamaModel::load(file, &Device::cpu_threads(1), LoadOptions::default()));
     let fault = bound.err().map(|error| error.to_string());
     if undecodable.is_empty() {
         problems.extend(fault.clone());
