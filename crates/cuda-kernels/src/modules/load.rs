@@ -205,8 +205,8 @@ pub(super) struct LoadedModule {
     has_dynamic_shared_memory: bool,
     /// Whether its code may hold the instructions of chained launches.
     is_for_chains: bool,
-    /// Whether its kernels alternate in the step of a token: those with a form for chains that all
-    /// devices from some compute capability on run.
+    /// Whether its kernels may alternate in the step of a token: those with a form for chains that
+    /// all devices from some compute capability on run. Some of them belong to prompts alone.
     is_in_tokens: bool,
 }
 
